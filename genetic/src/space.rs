@@ -1,0 +1,389 @@
+//! All genes together.
+
+use crate::GeneSpec;
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+/// One value for each gene of a [`Space`], in its order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Genome(pub Vec<u64>);
+
+/// What must hold between two genes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Constraint {
+    /// The gene `high` is at least the gene `low` (places in the space; both on a linear or log scale). Special
+    /// values are exempt.
+    AtLeast {
+        /// The gene that must not be larger.
+        low: usize,
+        /// The gene that must not be smaller.
+        high: usize,
+    },
+}
+
+/// Genes and the constraints between them, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawSpace")]
+pub struct Space {
+    specs: Vec<GeneSpec>,
+    constraints: Vec<Constraint>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSpace {
+    specs: Vec<GeneSpec>,
+    constraints: Vec<Constraint>,
+}
+
+impl TryFrom<RawSpace> for Space {
+    type Error = SpaceError;
+    fn try_from(raw: RawSpace) -> Result<Self, Self::Error> {
+        Self::new(raw.specs, raw.constraints)
+    }
+}
+
+/// Genes that make no space.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpaceError {
+    /// Nothing to breed.
+    #[error("found no genes, expected at least one")]
+    Empty,
+    /// A name stands for two genes.
+    #[error("gene {name}: found twice, expected once")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// A scale holds no values.
+    #[error("gene {name}: {fault}")]
+    Scale {
+        /// The gene.
+        name: String,
+        /// What was found and what was expected.
+        fault: String,
+    },
+    /// A default or known-good value is no allele.
+    #[error("gene {name}: found {what} {found}, expected a value of {expected}")]
+    OutOfRange {
+        /// The gene.
+        name: String,
+        /// "default" or "known-good value".
+        what: &'static str,
+        /// That value.
+        found: u64,
+        /// Its alleles.
+        expected: String,
+    },
+    /// A constraint names a gene that is not there, the same gene twice, or one without an order.
+    #[error("constraint {constraint:?}: expected two different genes of {genes} on linear or log scales")]
+    BadConstraint {
+        /// The constraint.
+        constraint: Constraint,
+        /// How many genes there are.
+        genes: usize,
+    },
+    /// Nothing satisfies the constraints.
+    #[error("gene {name}: its largest value is {max}, but the constraints want at least {least}")]
+    Unsatisfiable {
+        /// The gene.
+        name: String,
+        /// Its largest value.
+        max: u64,
+        /// What the constraints want.
+        least: u64,
+    },
+}
+
+/// A genome that does not belong to a space.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenomeError {
+    /// It has too few or too many genes.
+    #[error("found {found} genes, expected {expected}")]
+    Length {
+        /// How many it has.
+        found: usize,
+        /// How many the space has.
+        expected: usize,
+    },
+    /// A gene has no such allele.
+    #[error("gene {name}: found {found}, expected a value of {expected}")]
+    OutOfRange {
+        /// The gene.
+        name: String,
+        /// Its value.
+        found: u64,
+        /// Its alleles.
+        expected: String,
+    },
+    /// Two genes contradict a constraint.
+    #[error("found {low} = {low_value} above {high} = {high_value}, expected {low} ≤ {high}")]
+    Constraint {
+        /// The gene that is too large.
+        low: String,
+        /// Its value.
+        low_value: u64,
+        /// The gene that is too small.
+        high: String,
+        /// Its value.
+        high_value: u64,
+    },
+}
+
+fn alleles(spec: &GeneSpec) -> String {
+    if spec.specials.is_empty() {
+        format!("{:?}", spec.scale)
+    } else {
+        format!("{:?} or {:?}", spec.scale, spec.specials)
+    }
+}
+
+impl Space {
+    /// Checks genes and constraints.
+    ///
+    /// # Errors
+    /// [`SpaceError`], naming the gene: see its variants.
+    pub fn new(specs: Vec<GeneSpec>, constraints: Vec<Constraint>) -> Result<Self, SpaceError> {
+        if specs.is_empty() {
+            return Err(SpaceError::Empty);
+        }
+        for (index, spec) in specs.iter().enumerate() {
+            let name = spec.name.clone();
+            if specs[..index].iter().any(|other| other.name == name) {
+                return Err(SpaceError::Twice { name });
+            }
+            if let Some(fault) = spec.scale.fault() {
+                return Err(SpaceError::Scale { name, fault });
+            }
+            let values = [
+                ("default", Some(spec.default)),
+                ("known-good value", spec.known_good),
+            ];
+            for (what, value) in values {
+                if let Some(found) = value.filter(|&value| !spec.contains(value)) {
+                    return Err(SpaceError::OutOfRange {
+                        name,
+                        what,
+                        found,
+                        expected: alleles(spec),
+                    });
+                }
+            }
+        }
+        for &constraint in &constraints {
+            let Constraint::AtLeast { low, high } = constraint;
+            let numeric = |index: usize| specs.get(index).is_some_and(|spec| spec.scale.is_numeric());
+            if low == high || !numeric(low) || !numeric(high) {
+                return Err(SpaceError::BadConstraint {
+                    constraint,
+                    genes: specs.len(),
+                });
+            }
+        }
+        let space = Self { specs, constraints };
+        for (spec, least) in space.specs.iter().zip(space.least()) {
+            let (_, max) = spec.scale.bounds();
+            if least > max {
+                return Err(SpaceError::Unsatisfiable {
+                    name: spec.name.clone(),
+                    max,
+                    least,
+                });
+            }
+        }
+        Ok(space)
+    }
+
+    /// The genes, in order.
+    #[must_use]
+    pub fn specs(&self) -> &[GeneSpec] {
+        &self.specs
+    }
+
+    /// The constraints.
+    #[must_use]
+    pub fn constraints(&self) -> &[Constraint] {
+        &self.constraints
+    }
+
+    /// The place of a gene.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.specs.iter().position(|spec| spec.name == name)
+    }
+
+    /// The constraint that gene `high` is at least gene `low`, by their names; `None` where one is not here, so
+    /// that a device which lacks a knob lacks its constraints.
+    #[must_use]
+    pub fn at_least(specs: &[GeneSpec], low: &str, high: &str) -> Option<Constraint> {
+        let place = |name| specs.iter().position(|spec: &GeneSpec| spec.name == name);
+        Some(Constraint::AtLeast {
+            low: place(low)?,
+            high: place(high)?,
+        })
+    }
+
+    /// What the device had before; where that contradicts a constraint, the nearest that does not.
+    #[must_use]
+    pub fn defaults(&self) -> Genome {
+        self.repaired(self.specs.iter().map(|spec| spec.default).collect(), None)
+    }
+
+    /// The known-good values, and the defaults of genes without one.
+    #[must_use]
+    pub fn known_good(&self) -> Genome {
+        let genes = self
+            .specs
+            .iter()
+            .map(|spec| spec.known_good.unwrap_or(spec.default))
+            .collect();
+        self.repaired(genes, None)
+    }
+
+    /// Whether a genome belongs to the space.
+    ///
+    /// # Errors
+    /// [`GenomeError`], naming the gene.
+    pub fn check(&self, genome: &Genome) -> Result<(), GenomeError> {
+        self.check_length(genome)?;
+        for (spec, &found) in self.specs.iter().zip(&genome.0) {
+            if !spec.contains(found) {
+                let (name, expected) = (spec.name.clone(), alleles(spec));
+                return Err(GenomeError::OutOfRange {
+                    name,
+                    found,
+                    expected,
+                });
+            }
+        }
+        match self
+            .constraints
+            .iter()
+            .find(|constraint| self.violated(**constraint, &genome.0))
+        {
+            None => Ok(()),
+            Some(&Constraint::AtLeast { low, high }) => Err(GenomeError::Constraint {
+                low: self.specs[low].name.clone(),
+                low_value: genome.0[low],
+                high: self.specs[high].name.clone(),
+                high_value: genome.0[high],
+            }),
+        }
+    }
+
+    /// The nearest genome that belongs to the space: stored genes may come from another range.
+    ///
+    /// # Errors
+    /// [`GenomeError::Length`] where it is no genome of this space at all.
+    pub fn admit(&self, genome: &Genome) -> Result<Genome, GenomeError> {
+        self.check_length(genome)?;
+        let snapped = self
+            .specs
+            .iter()
+            .zip(&genome.0)
+            .map(|(spec, &value)| spec.snap(value))
+            .collect();
+        Ok(self.repaired(snapped, None))
+    }
+
+    /// The genome with these values by name; genes that are not named have their defaults, names that are no
+    /// genes here are passed over, values out of range become the nearest.
+    #[must_use]
+    pub fn genome_of(&self, genes: &BTreeMap<String, u64>) -> Genome {
+        let values = self
+            .specs
+            .iter()
+            .map(|spec| genes.get(&spec.name).map_or(spec.default, |&v| spec.snap(v)));
+        self.repaired(values.collect(), None)
+    }
+
+    /// The values of a genome by name.
+    #[must_use]
+    pub fn by_name(&self, genome: &Genome) -> BTreeMap<String, u64> {
+        self.specs
+            .iter()
+            .map(|spec| spec.name.clone())
+            .zip(genome.0.iter().copied())
+            .collect()
+    }
+
+    /// The space without one gene and its constraints; `None` where nothing would be left.
+    pub(crate) fn without(&self, gone: usize) -> Option<Self> {
+        let place = |index: usize| match index.cmp(&gone) {
+            Ordering::Less => Some(index),
+            Ordering::Equal => None,
+            Ordering::Greater => Some(index - 1),
+        };
+        let kept = |&Constraint::AtLeast { low, high }: &Constraint| {
+            Some(Constraint::AtLeast {
+                low: place(low)?,
+                high: place(high)?,
+            })
+        };
+        let mut specs = self.specs.clone();
+        specs.remove(gone);
+        let constraints = self.constraints.iter().filter_map(kept).collect();
+        (!specs.is_empty()).then_some(Self { specs, constraints })
+    }
+
+    fn check_length(&self, genome: &Genome) -> Result<(), GenomeError> {
+        let (found, expected) = (genome.0.len(), self.specs.len());
+        if found == expected {
+            Ok(())
+        } else {
+            Err(GenomeError::Length { found, expected })
+        }
+    }
+
+    /// The smallest value that the constraints leave to each gene.
+    fn least(&self) -> Vec<u64> {
+        let mut least: Vec<u64> = self.specs.iter().map(|spec| spec.scale.bounds().0).collect();
+        // A chain of n genes settles within n rounds.
+        for _ in 0..self.specs.len() {
+            for &Constraint::AtLeast { low, high } in &self.constraints {
+                least[high] = least[high].max(least[low]);
+            }
+        }
+        least
+    }
+
+    fn violated(&self, Constraint::AtLeast { low, high }: Constraint, genes: &[u64]) -> bool {
+        let exempt = |index: usize| self.specs[index].is_special(genes[index]);
+        genes[low] > genes[high] && !exempt(low) && !exempt(high)
+    }
+
+    /// Makes values that are all alleles satisfy the constraints.
+    ///
+    /// A gene that was just mutated is `held`: genes that must be above it are raised to it, or else a small
+    /// `high` would undo every mutation of its `low`. Otherwise, and where that does not suffice, lower genes
+    /// are lowered.
+    pub(crate) fn repaired(&self, mut genes: Vec<u64>, held: Option<usize>) -> Genome {
+        let mut raised = vec![false; genes.len()];
+        if let Some(held) = held {
+            raised[held] = true;
+            for _ in 0..self.specs.len() {
+                for &constraint in &self.constraints {
+                    let Constraint::AtLeast { low, high } = constraint;
+                    if raised[low] && self.violated(constraint, &genes) {
+                        genes[high] = genes[low].min(self.specs[high].scale.bounds().1);
+                        raised[high] = true;
+                    }
+                }
+            }
+        }
+        let least = self.least();
+        for _ in 0..=2 * self.specs.len() {
+            for &constraint in &self.constraints {
+                let Constraint::AtLeast { low, high } = constraint;
+                if self.violated(constraint, &genes) {
+                    genes[high] = genes[high].max(least[low]);
+                    genes[low] = genes[high];
+                }
+            }
+        }
+        Genome(genes)
+    }
+}
