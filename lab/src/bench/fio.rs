@@ -148,6 +148,8 @@ impl Job {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name}={value}");
         };
+        // Results are summed over a group, and a section is one only if it says so.
+        line("new_group", "1");
         line("rw", self.rw.name());
         line("bs", &self.block.0.to_string());
         line("direct", if self.direct { "1" } else { "0" });

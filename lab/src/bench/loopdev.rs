@@ -164,7 +164,13 @@ impl LoopDevice {
         }
         // -1 and 0 mean "as the kernel would have it". A kernel that knows neither leaves what there is.
         let _ = self.queue.set("wbt_lat_usec", "-1");
+        // A new max_sectors_kb makes the kernel raise read_ahead_kb to its default, and never lower it: from 0
+        // it comes out right whatever was there before.
+        self.queue.set("read_ahead_kb", "0")?;
         let _ = self.queue.set("max_sectors_kb", "0");
+        if self.queue.get("read_ahead_kb")? == "0" {
+            self.queue.set("read_ahead_kb", "128")?;
+        }
         Ok(())
     }
 
