@@ -99,3 +99,103 @@ impl Default for ChangeDetector {
         Self::new(2)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A = read-sequential-large, B = write-random-small, M = what a mixture of both may be called.
+    fn class(letter: char) -> Option<Class> {
+        let name = match letter {
+            'A' => "read-sequential-large",
+            'B' => "write-random-small",
+            'M' => "write-random-large",
+            _ => return None,
+        };
+        name.parse().ok()
+    }
+
+    /// Feeds one letter a window (`.` is idle) and answers one a window: `=` same, `?` pending, a letter where the
+    /// fingerprint became that.
+    fn run(detector: &mut ChangeDetector, windows: &str) -> String {
+        let name = |wanted: Class| {
+            ['A', 'B', 'M']
+                .into_iter()
+                .find(|&letter| class(letter) == Some(wanted))
+        };
+        windows
+            .chars()
+            .map(|letter| match detector.observe(class(letter)) {
+                Verdict::Same => '=',
+                Verdict::Pending { .. } => '?',
+                Verdict::Changed { to, .. } => name(to).unwrap(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn two_windows_in_a_row_make_a_change_and_what_lies_between_does_not() {
+        for (windows, expected) in [
+            // The change falls between two windows.
+            ("AAABB", "?A=?B"),
+            // It falls inside one, which is called A, B, or something else.
+            ("AAAMBB", "?A=??B"),
+            // One stray window.
+            ("AABAA", "?A?=="),
+            ("AABAB", "?A?=?"),
+            // Strays that never agree.
+            ("AABMBMB", "?A?????"),
+            // Away and back through mixtures.
+            ("AAMBBMAA", "?A??B??A"),
+            // Idle windows neither count nor interrupt.
+            ("AAB....B", "?A?????B"),
+            ("AA....AA", "?A======"),
+            ("..A..A", "==???A"),
+            ("AAB.A.B", "?A??==?"),
+        ] {
+            assert_eq!(
+                run(&mut ChangeDetector::default(), windows),
+                expected,
+                "{windows}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_says_from_what_to_what() {
+        let mut detector = ChangeDetector::default();
+        run(&mut detector, "A");
+        assert_eq!((detector.current(), detector.candidate()), (None, class('A')));
+        assert_eq!(
+            detector.observe(class('A')),
+            Verdict::Changed {
+                from: None,
+                to: class('A').unwrap()
+            }
+        );
+        detector.observe(class('B'));
+        assert_eq!(
+            detector.observe(class('B')),
+            Verdict::Changed {
+                from: class('A'),
+                to: class('B').unwrap()
+            }
+        );
+        assert_eq!((detector.current(), detector.candidate()), (class('B'), None));
+    }
+
+    #[test]
+    fn other_debounces() {
+        assert_eq!(run(&mut ChangeDetector::new(1), "ABA"), "ABA");
+        assert_eq!(run(&mut ChangeDetector::new(0), "AB"), "AB", "nought is one");
+        assert_eq!(run(&mut ChangeDetector::new(3), "AAABBABBB"), "??A??=??B");
+    }
+
+    #[test]
+    fn an_interruption_drops_the_candidate_and_keeps_the_class() {
+        let mut detector = ChangeDetector::default();
+        run(&mut detector, "AAB");
+        detector.interrupt();
+        assert_eq!(run(&mut detector, "BB"), "?B");
+    }
+}

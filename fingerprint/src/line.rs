@@ -84,3 +84,90 @@ impl WindowLine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tracker;
+    use block_types::{Op, Sector, Sectors};
+
+    fn line(snapshot: &Snapshot, rule: Rule) -> serde_json::Value {
+        let line = WindowLine::new(
+            Nanos(5),
+            Nanos(250_000_005),
+            snapshot,
+            rule,
+            &Thresholds::default(),
+        );
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(serde_json::from_str::<WindowLine>(&text).unwrap(), line);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_keys_that_are_promised_in_their_order() {
+        let mut tracker = Tracker::new(Thresholds::default());
+        for number in 0..101 {
+            tracker.observe(Op::Write, Sector(number * 256), Sectors(256), number % 4 == 0);
+        }
+        tracker.observe(Op::Flush, Sector(0), Sectors(0), true);
+        let shown = line(tracker.snapshot(), Rule::Ours);
+        for (key, expected) in [
+            ("start_ns", "5"),
+            ("end_ns", "250000005"),
+            ("reads", "0"),
+            ("writes", "101"),
+            ("read_sectors", "0"),
+            ("write_sectors", "25856"),
+            ("near_share", "1.0"),
+            ("mean_gap_sectors", "256.0"),
+            ("mean_size_sectors", "256.0"),
+            ("type", "\"write\""),
+            ("pattern", "\"sequential\""),
+            ("size", "\"large\""),
+            ("class", "\"write-sequential-large\""),
+            ("rule", "\"ours\""),
+            ("class_ours", "\"write-sequential-large\""),
+            ("class_paper_2006", "\"write-random-large\""),
+            ("mean_stream_gap_sectors", "0.0"),
+            ("flushes", "1"),
+            ("discards", "0"),
+            ("others", "0"),
+        ] {
+            assert_eq!(shown[key].to_string(), expected, "{key}");
+        }
+        let paper = line(tracker.snapshot(), Rule::Paper2006);
+        assert_eq!(
+            (&paper["pattern"], &paper["class"]),
+            (&"random".into(), &"write-random-large".into())
+        );
+        assert_eq!(
+            paper["class_ours"], "write-sequential-large",
+            "both are always shown"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let idle = line(&Snapshot::default(), Rule::Ours);
+        for key in [
+            "near_share",
+            "mean_gap_sectors",
+            "mean_size_sectors",
+            "type",
+            "pattern",
+            "size",
+            "class",
+        ] {
+            assert!(idle[key].is_null(), "{key} is {}", idle[key]);
+        }
+        let mut tracker = Tracker::new(Thresholds::default());
+        tracker.observe(Op::Read, Sector(77), Sectors(8), true);
+        let single = line(tracker.snapshot(), Rule::Ours);
+        assert_eq!(
+            (&single["type"], &single["size"]),
+            (&"read".into(), &"small".into())
+        );
+        assert!(single["pattern"].is_null() && single["class"].is_null());
+    }
+}

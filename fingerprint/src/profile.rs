@@ -114,3 +114,101 @@ fn mean_jump(snapshot: &Snapshot) -> f64 {
         (octaves / count as f64 / JUMP_OCTAVES).min(1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Thresholds, Tracker};
+    use block_types::{Op, Sector, Sectors};
+
+    fn lcg(seed: &mut u64) -> u64 {
+        *seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        *seed >> 33
+    }
+
+    /// `mib` MiB moved in bios of `sectors`, in one stream or anywhere on 256 GiB.
+    fn profile(op: Op, sequential: bool, sectors: u64, mib: u64) -> Profile {
+        let mut tracker = Tracker::new(Thresholds::default());
+        let mut seed = sectors;
+        for number in 0..mib * 2048 / sectors {
+            let place = if sequential {
+                number
+            } else {
+                lcg(&mut seed) % (1 << 29) / sectors
+            };
+            tracker.observe(op, Sector(place * sectors), Sectors(sectors), true);
+        }
+        Profile::of(tracker.snapshot()).unwrap()
+    }
+
+    #[test]
+    fn read_ahead_shapes_sequential_reads_and_does_not_move_the_profile() {
+        // read_ahead_kb 0 makes them one page, 8192 makes them bios of the largest size.
+        let sizes = [8, 32, 256, 2048].map(|sectors| profile(Op::Read, true, sectors, 64));
+        for pair in sizes.windows(2) {
+            assert!(pair[0].distance(&pair[1]) < 1e-9, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn unlike_work_is_far_apart_and_like_work_is_near() {
+        let kinds = [
+            profile(Op::Read, true, 256, 16),
+            profile(Op::Read, false, 8, 16),
+            profile(Op::Read, false, 512, 16),
+            profile(Op::Write, true, 256, 16),
+            profile(Op::Write, true, 8, 16),
+            profile(Op::Write, false, 8, 16),
+        ];
+        let again = profile(Op::Read, false, 8, 2);
+        assert!(
+            again.distance(&kinds[1]) < 0.01,
+            "a shorter look at the same work"
+        );
+        for (index, one) in kinds.iter().enumerate() {
+            for other in &kinds[index + 1..] {
+                assert!(
+                    one.distance(other) > 0.1,
+                    "{one:?} and {other:?}: {}",
+                    one.distance(other)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn flushes_and_discards_show() {
+        let plain = Snapshot {
+            writes: 100,
+            write_sectors: 800,
+            gaps: 100,
+            ..Snapshot::default()
+        };
+        let syncing = Snapshot {
+            flushes: 100,
+            ..plain.clone()
+        };
+        let trimming = Snapshot {
+            discards: 300,
+            ..plain.clone()
+        };
+        let [plain, syncing, trimming] = [plain, syncing, trimming].map(|it| Profile::of(&it).unwrap());
+        assert!((syncing.flush_ratio - 0.5).abs() < 1e-12 && (trimming.discard_ratio - 0.75).abs() < 1e-12);
+        assert!(plain.distance(&syncing) > 0.1 && plain.distance(&trimming) > 0.1);
+    }
+
+    #[test]
+    fn without_data_bios_or_gaps_there_is_none() {
+        assert_eq!(Profile::of(&Snapshot::default()), None);
+        assert_eq!(
+            Profile::of(&Snapshot {
+                reads: 1,
+                read_sectors: 8,
+                ..Snapshot::default()
+            }),
+            None
+        );
+    }
+}

@@ -81,82 +81,6 @@ impl Default for Snapshot {
     }
 }
 
-/// Applies `$each` to every counter of three snapshots or two, so that no field can be forgotten: the pattern
-/// names all of them.
-macro_rules! for_each_counter {
-    ($mine:expr, $theirs:expr, $each:expr) => {{
-        let Snapshot {
-            reads,
-            writes,
-            read_sectors,
-            write_sectors,
-            near,
-            gaps,
-            gap_sum_sectors,
-            distance_sum_sectors,
-            sync,
-            flushes,
-            discards,
-            others,
-            size_log2,
-            gap_log2,
-        } = $mine;
-        let theirs: &Snapshot = $theirs;
-        let mut ok = true;
-        for (counter, theirs) in [
-            (reads, theirs.reads),
-            (writes, theirs.writes),
-            (read_sectors, theirs.read_sectors),
-            (write_sectors, theirs.write_sectors),
-            (near, theirs.near),
-            (gaps, theirs.gaps),
-            (sync, theirs.sync),
-            (flushes, theirs.flushes),
-            (discards, theirs.discards),
-            (others, theirs.others),
-        ]
-        .into_iter()
-        .chain(size_log2.iter_mut().zip(theirs.size_log2))
-        .chain(gap_log2.iter_mut().zip(theirs.gap_log2))
-        {
-            ok &= $each.small(counter, theirs);
-        }
-        for (sum, theirs) in [
-            (gap_sum_sectors, theirs.gap_sum_sectors),
-            (distance_sum_sectors, theirs.distance_sum_sectors),
-        ] {
-            ok &= $each.large(sum, theirs);
-        }
-        ok
-    }};
-}
-
-struct AddInto;
-impl AddInto {
-    fn small(&self, mine: &mut u64, theirs: u64) -> bool {
-        *mine = mine.saturating_add(theirs);
-        true
-    }
-    fn large(&self, mine: &mut u128, theirs: u128) -> bool {
-        *mine = mine.saturating_add(theirs);
-        true
-    }
-}
-
-struct TakeFrom;
-impl TakeFrom {
-    fn small(&self, mine: &mut u64, theirs: u64) -> bool {
-        let left = mine.checked_sub(theirs);
-        *mine = left.unwrap_or(0);
-        left.is_some()
-    }
-    fn large(&self, mine: &mut u128, theirs: u128) -> bool {
-        let left = mine.checked_sub(theirs);
-        *mine = left.unwrap_or(0);
-        left.is_some()
-    }
-}
-
 impl Snapshot {
     /// Back to nothing counted, for the next period.
     pub fn reset(&mut self) {
@@ -196,7 +120,11 @@ impl Snapshot {
 
     /// Adds what another snapshot counted: a child's into the generation's, a window's into a slice's.
     pub fn consolidate(&mut self, other: &Self) {
-        let _always: bool = for_each_counter!(self, other, AddInto);
+        self.combine(
+            other,
+            |mine, theirs| Some(mine.saturating_add(theirs)),
+            |mine, theirs| Some(mine.saturating_add(theirs)),
+        );
     }
 
     /// What was counted since `earlier`, if both are readings of one cumulative snapshot; `None` where any
@@ -204,8 +132,66 @@ impl Snapshot {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Option<Self> {
         let mut difference = self.clone();
-        let forward: bool = for_each_counter!(&mut difference, earlier, TakeFrom);
+        let forward = difference.combine(earlier, u64::checked_sub, u128::checked_sub);
         forward.then_some(difference)
+    }
+
+    /// Combines every counter and sum with another snapshot's; answers whether all of them could be. The pattern
+    /// names every field, so that a new one cannot be forgotten here.
+    fn combine(
+        &mut self,
+        theirs: &Self,
+        counter: impl Fn(u64, u64) -> Option<u64>,
+        sum: impl Fn(u128, u128) -> Option<u128>,
+    ) -> bool {
+        let Self {
+            reads,
+            writes,
+            read_sectors,
+            write_sectors,
+            near,
+            gaps,
+            gap_sum_sectors,
+            distance_sum_sectors,
+            sync,
+            flushes,
+            discards,
+            others,
+            size_log2,
+            gap_log2,
+        } = self;
+        let counters = [
+            (reads, theirs.reads),
+            (writes, theirs.writes),
+            (read_sectors, theirs.read_sectors),
+            (write_sectors, theirs.write_sectors),
+            (near, theirs.near),
+            (gaps, theirs.gaps),
+            (sync, theirs.sync),
+            (flushes, theirs.flushes),
+            (discards, theirs.discards),
+            (others, theirs.others),
+        ];
+        let buckets = size_log2
+            .iter_mut()
+            .zip(theirs.size_log2)
+            .chain(gap_log2.iter_mut().zip(theirs.gap_log2));
+        let sums = [
+            (gap_sum_sectors, theirs.gap_sum_sectors),
+            (distance_sum_sectors, theirs.distance_sum_sectors),
+        ];
+        let mut all = true;
+        for (mine, theirs) in counters.into_iter().chain(buckets) {
+            let combined = counter(*mine, theirs);
+            *mine = combined.unwrap_or(*mine);
+            all &= combined.is_some();
+        }
+        for (mine, theirs) in sums {
+            let combined = sum(*mine, theirs);
+            *mine = combined.unwrap_or(*mine);
+            all &= combined.is_some();
+        }
+        all
     }
 
     /// The bucket of [`size_log2`](Self::size_log2) for a bio of so many sectors.

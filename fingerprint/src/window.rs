@@ -81,3 +81,104 @@ impl WindowPolicy {
         WindowVerdict::Open { next_look }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENED: Nanos = Nanos(1_000_000_000_000);
+
+    fn verdict(after_ms: u64, bios: u64, sectors_each: u64) -> WindowVerdict {
+        let counted = Snapshot {
+            reads: bios,
+            read_sectors: bios * sectors_each,
+            ..Snapshot::default()
+        };
+        WindowPolicy::default().verdict(OPENED, OPENED + Nanos::from_millis(after_ms), &counted)
+    }
+
+    fn look_at(ms: u64) -> WindowVerdict {
+        WindowVerdict::Open {
+            next_look: OPENED + Nanos::from_millis(ms),
+        }
+    }
+
+    #[test]
+    fn a_window_closes_when_it_is_old_enough_and_full_or_at_its_longest() {
+        let full = WindowVerdict::Close(Closed::Full);
+        let timeout = WindowVerdict::Close(Closed::Timeout);
+        for (after_ms, bios, sectors, expected) in [
+            (0, 0, 0, look_at(250)),
+            (249, 1_000_000, 8, look_at(250)),
+            (250, 16, 8, full),
+            (250, 15, 8, look_at(300)),
+            // Four bios of 1 MiB are 4 MiB.
+            (250, 4, 2048, full),
+            (250, 3, 2048, look_at(300)),
+            (1_980, 15, 8, look_at(2_000)),
+            (1_999, 15, 8, look_at(2_000)),
+            // Forced: with few, and with none.
+            (2_000, 15, 8, timeout),
+            (2_000, 0, 0, timeout),
+            // A late look at a full window.
+            (9_000, 16, 8, full),
+        ] {
+            assert_eq!(
+                verdict(after_ms, bios, sectors),
+                expected,
+                "{bios} bios after {after_ms} ms"
+            );
+        }
+    }
+
+    #[test]
+    fn few_bios_that_were_forced_out_still_have_a_class() {
+        let counted = Snapshot {
+            reads: 3,
+            read_sectors: 24,
+            gaps: 3,
+            near: 0,
+            ..Snapshot::default()
+        };
+        let policy = WindowPolicy::default();
+        let verdict = policy.verdict(OPENED, OPENED + policy.max, &counted);
+        assert_eq!(verdict, WindowVerdict::Close(Closed::Timeout));
+        let class = counted.classify(crate::Rule::Ours, &crate::Thresholds::default());
+        assert_eq!(class.map(crate::Class::name), Some("read-random-small"));
+    }
+
+    #[test]
+    fn the_next_look_is_always_later_than_now() {
+        let counted = Snapshot::default();
+        let odd = WindowPolicy {
+            step: Nanos::ZERO,
+            ..WindowPolicy::default()
+        };
+        let now = OPENED + Nanos::from_millis(500);
+        assert_eq!(
+            odd.verdict(OPENED, now, &counted),
+            WindowVerdict::Open {
+                next_look: now + Nanos(1)
+            }
+        );
+        // The clock went back.
+        let before = Nanos(OPENED.0 - 5);
+        let verdict = odd.verdict(OPENED, before, &counted);
+        assert_eq!(
+            verdict,
+            WindowVerdict::Open {
+                next_look: before + odd.min
+            }
+        );
+        // A minimum above the maximum: the maximum rules.
+        let inverted = WindowPolicy {
+            min: Nanos::from_millis(5_000),
+            ..odd
+        };
+        let at = |ms| inverted.verdict(OPENED, OPENED + Nanos::from_millis(ms), &counted);
+        assert_eq!(
+            (at(0), at(2_000)),
+            (look_at(2_000), WindowVerdict::Close(Closed::Timeout))
+        );
+    }
+}
