@@ -1,0 +1,310 @@
+//! The command line: what can be asked of `tunerd`, and how a wrong question is answered.
+//!
+//! [`parse`] is the only entry. It answers `--help` and `--version` as text to print, and wrong usage as one
+//! line; nothing here acts on anything.
+
+mod run;
+mod shared;
+mod usage;
+
+pub use run::{Duty, RunArgs};
+pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
+pub use usage::{Answer, parse};
+
+use block_types::Nanos;
+use clap::{Args, Parser, Subcommand};
+use fingerprint::Class;
+use std::path::PathBuf;
+
+/// Finds, proves and remembers the I/O scheduler settings that serve each disk and workload best.
+///
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 nothing to do on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "tunerd", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `tunerd` can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch disks and, as the mode allows, tune them, until stopped.
+    Run(Box<RunArgs>),
+    /// What is done once and then ends.
+    #[command(flatten)]
+    Once(Once),
+}
+
+/// The subcommands that do one thing and end.
+#[derive(Debug, Subcommand)]
+pub enum Once {
+    /// List the disks, and say which can be tuned and why the rest cannot.
+    Devices(DevicesArgs),
+    /// Say what works on this machine and why the rest does not.
+    Doctor(DoctorArgs),
+    /// Show what the running daemon does and what it costs.
+    Status(AskArgs),
+    /// Put the original settings back and stop writing, until `resume`.
+    Pause(SteerArgs),
+    /// Go on after `pause`.
+    Resume(SteerArgs),
+    /// Watch what a disk is doing, one line per window; writes nothing.
+    Fingerprint(FingerprintArgs),
+    /// Look at the stored genes, drop them, or carry them between machines.
+    #[command(subcommand)]
+    Genes(GenesCommand),
+    /// Put back every setting that a tunerd which died has left behind.
+    Restore(RestoreArgs),
+    /// Show the configuration in effect, or check files.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// `tunerd devices`.
+#[derive(Clone, Debug, Args)]
+pub struct DevicesArgs {
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// `tunerd doctor`.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Look at this disk only; may be given several times [default: all]
+    #[arg(long = "device", value_name = "DEVICE")]
+    pub devices: Vec<String>,
+    /// Where a daemon leaves its traces.
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// `tunerd status`.
+#[derive(Clone, Debug, Args)]
+pub struct AskArgs {
+    /// Where a daemon leaves its traces.
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// `tunerd pause` and `tunerd resume`.
+#[derive(Clone, Debug, Args)]
+pub struct SteerArgs {
+    /// This disk only [default: all that the daemon has]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Directory of the daemon's locks and control socket
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// `tunerd fingerprint`.
+#[derive(Clone, Debug, Args)]
+pub struct FingerprintArgs {
+    /// The disk.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// How long to watch, such as 10s or 2m [default: until interrupted]
+    #[arg(long = "for", value_name = "DURATION", value_parser = run::duration)]
+    pub duration: Option<Nanos>,
+    /// Shortest window
+    #[arg(long, value_name = "DURATION", value_parser = run::duration, default_value = "250ms")]
+    pub window: Nanos,
+    /// Longest window; one that is not full by then is closed as it is [default: 2s, or WINDOW if longer]
+    #[arg(long, value_name = "DURATION", value_parser = run::duration)]
+    pub window_max: Option<Nanos>,
+    /// The rule behind the columns `pattern` and `class`
+    #[arg(long, value_name = "RULE", default_value = "ours", value_parser = ["ours", "paper-2006"])]
+    pub rule: String,
+    /// Where samples come from
+    #[arg(long, value_name = "SOURCE", default_value = "auto", value_parser = run::SOURCES)]
+    pub source: String,
+    /// Whether every bio is looked at
+    #[arg(long, value_enum, default_value_t = Duty::Cycle)]
+    pub duty: Duty,
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// Which stored genes are meant.
+#[derive(Clone, Debug, Default, Args)]
+pub struct GenesFilter {
+    /// Of this disk
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Of this fingerprint, such as read-random-small
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub class: Option<Class>,
+    /// Found under this scheduler
+    #[arg(long, value_name = "NAME")]
+    pub scheduler: Option<String>,
+    /// Scored by this objective
+    #[arg(long, value_enum)]
+    pub objective: Option<crate::config::Objective>,
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, Args)]
+pub struct StateDirArg {
+    /// Directory of the store and the journals
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/tunerd")]
+    pub state_dir: PathBuf,
+}
+
+/// `tunerd genes`.
+#[derive(Debug, Subcommand)]
+pub enum GenesCommand {
+    /// One line for each disk, fingerprint and scheduler that has stored genes.
+    List {
+        /// Which of them.
+        #[command(flatten)]
+        filter: GenesFilter,
+        /// Where the store is.
+        #[command(flatten)]
+        state: StateDirArg,
+        /// Output for programs.
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Every setting of the stored genes, and where they come from.
+    Show {
+        /// Which of them.
+        #[command(flatten)]
+        filter: GenesFilter,
+        /// Where the store is.
+        #[command(flatten)]
+        state: StateDirArg,
+        /// Output for programs.
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Drop stored genes; what is to be dropped must be named, or --all given.
+    Forget {
+        /// Which of them.
+        #[command(flatten)]
+        filter: GenesFilter,
+        /// Drop everything that is stored
+        #[arg(long, conflicts_with_all = ["device", "class", "scheduler", "objective"])]
+        all: bool,
+        /// Where the store is.
+        #[command(flatten)]
+        state: StateDirArg,
+        /// Output for programs.
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Take genes from a file that `genes export` wrote; what is stored stays, unless --replace is given.
+    Import {
+        /// The file; `-` is standard input
+        file: PathBuf,
+        /// Keep the genes under this disk's name instead of the one in the file
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<String>,
+        /// Take every entry of the file, also where one is stored
+        #[arg(long)]
+        replace: bool,
+        /// Where the store is.
+        #[command(flatten)]
+        state: StateDirArg,
+        /// Output for programs.
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Write stored genes, with their provenance, as JSON.
+    Export {
+        /// The file [default: standard output]
+        file: Option<PathBuf>,
+        /// Which of them.
+        #[command(flatten)]
+        filter: GenesFilter,
+        /// Where the store is.
+        #[command(flatten)]
+        state: StateDirArg,
+    },
+}
+
+/// `tunerd restore`.
+#[derive(Clone, Debug, Args)]
+pub struct RestoreArgs {
+    /// This disk only [default: every disk with a journal]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// How long to wait for a process that still holds a disk
+    #[arg(long, value_name = "DURATION", value_parser = run::duration, default_value = "30s")]
+    pub wait: Nanos,
+    /// Where a daemon leaves its traces.
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// `tunerd config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the configuration in effect: defaults, then each file in order.
+    Show {
+        /// A file to read; may be given several times [default: /usr/lib/tunerd, /etc/tunerd and its config.d]
+        #[arg(long = "config", value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Output for programs.
+        #[command(flatten)]
+        json: JsonArg,
+    },
+    /// Check files, each laid over the ones before it; says nothing where all is well but the files' names.
+    Check {
+        /// The files [default: those that `run` would read]
+        files: Vec<PathBuf>,
+        /// Output for programs.
+        #[command(flatten)]
+        json: JsonArg,
+    },
+}
+
+/// `tunerd completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_do_not_contradict_one_another() {
+        Cli::command().debug_assert();
+    }
+}
