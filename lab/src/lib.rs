@@ -6,3 +6,28 @@
 #![cfg(target_os = "linux")]
 
 pub mod bench;
+pub mod classify;
+pub mod reaction;
+
+use bench::interrupt::Interrupt;
+use std::path::PathBuf;
+
+/// What every experiment is given.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Whether somebody asked to end.
+    pub interrupt: Interrupt,
+    /// The `tunerd` to measure; `None` for the one beside this program.
+    pub tunerd: Option<PathBuf>,
+    /// Say nothing about progress.
+    pub quiet: bool,
+}
+
+impl Context {
+    /// Says what happens now, on standard error.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+}

@@ -1,2 +1,94 @@
-//! Placeholder until its room is furnished.
-fn main() {}
+//! `tunerd-lab`: makes the project's figures again, each on a loop device of its own.
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    program::main()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> std::process::ExitCode {
+    eprintln!(
+        "tunerd-lab measures Linux' block layer and does nothing elsewhere; try `tunerd run --fake-kernel`"
+    );
+    std::process::ExitCode::from(3)
+}
+
+#[cfg(target_os = "linux")]
+mod program {
+    use anyhow::Result;
+    use clap::{Parser, Subcommand};
+    use std::path::PathBuf;
+    use std::process::ExitCode;
+    use tunerd_lab::bench::interrupt::Interrupt;
+    use tunerd_lab::bench::report::Report;
+    use tunerd_lab::{Context, classify, reaction};
+
+    /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
+    ///
+    /// Exit status: 0 every bound is met, 1 one is not or something failed, 2 wrong usage, 3 not root.
+    #[derive(Debug, Parser)]
+    #[command(name = "tunerd-lab", version, max_term_width = 100)]
+    struct Cli {
+        /// The tunerd to measure [default: the one beside this program]
+        #[arg(long, global = true, value_name = "PROGRAM")]
+        tunerd: Option<PathBuf>,
+        /// Print one JSON object instead of tables
+        #[arg(long, global = true)]
+        json: bool,
+        /// What to measure.
+        #[command(subcommand)]
+        experiment: Experiment,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Experiment {
+        /// How many windows inside one workload get the right fingerprint
+        Classify(classify::Options),
+        /// How soon a new workload is recognised and its stored genes are in force
+        Reaction(reaction::Options),
+    }
+
+    impl Experiment {
+        fn run(&self, context: &Context) -> Result<Report> {
+            match self {
+                Self::Classify(options) => classify::run(context, options),
+                Self::Reaction(options) => reaction::run(context, options),
+            }
+        }
+    }
+
+    pub(crate) fn main() -> ExitCode {
+        let cli = Cli::parse();
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("tunerd-lab: this needs root, for a loop device of its own; try sudo");
+            return ExitCode::from(3);
+        }
+        match measure(&cli) {
+            Ok(report) => {
+                if cli.json {
+                    println!("{}", report.json());
+                } else {
+                    println!("{}", report.text());
+                }
+                if report.is_met() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+            Err(error) => {
+                eprintln!("tunerd-lab: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn measure(cli: &Cli) -> Result<Report> {
+        let context = Context {
+            interrupt: Interrupt::listen()?,
+            tunerd: cli.tunerd.clone(),
+            quiet: false,
+        };
+        cli.experiment.run(&context)
+    }
+}

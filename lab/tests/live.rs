@@ -7,7 +7,10 @@ mod live {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
+    use tunerd_lab::bench::clock::monotonic;
+    use tunerd_lab::bench::diskstat::Activity;
     use tunerd_lab::bench::fio::{Job, Load, Rw};
+    use tunerd_lab::bench::fiolog;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::loopdev::{Backing, LoopDevice, LoopSpec};
     use tunerd_lab::bench::sysfs;
@@ -124,6 +127,36 @@ mod live {
         assert_eq!(completed(0) - reads, r.total_ios);
         assert_eq!(completed(4) - writes, w.total_ios);
         assert!(r.clat_ns.mean().is_some() && r.clat_ns.percentile(99.0).is_some());
+        Ok(())
+    }
+
+    fn the_log_knows_when_a_delayed_job_began() -> Result<(), Failed> {
+        let device = LoopDevice::make(&spec())?;
+        let log = device.directory().join("log");
+        std::fs::create_dir(&log)?;
+        let job = Job::new("late", Rw::RandRead, Bytes(4096))
+            .iops(100)
+            .runtime(Duration::from_millis(500));
+        let job = fiolog::logged(job, &log).start_after(Duration::from_secs(1));
+        let idle = Activity::read(device.name())?;
+        let running = Load::new(device.path(), [job]).start()?;
+        let mut first = None;
+        let until = Instant::now() + Duration::from_millis(2500);
+        while Instant::now() < until {
+            let now = Activity::read(device.name())?;
+            if now.completed() > idle.completed() && first.is_none() {
+                first = Some(monotonic());
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        running.wait(&Interrupt::default())?;
+        let (seen, logged) = (first.ok_or("no read was seen")?, fiolog::first_bio(&log, "late")?);
+        let apart = seen.0.abs_diff(logged.0);
+        assert!(
+            apart < 8_000_000,
+            "seen at {seen:?}, logged {logged:?}: {} ms apart",
+            apart / 1_000_000
+        );
         Ok(())
     }
 

@@ -1,10 +1,13 @@
 //! The bench: devices, loads, clocks and statistics that every measurement uses.
 
 pub mod clock;
+pub mod diskstat;
 pub mod fio;
+pub mod fiolog;
 pub mod interrupt;
 pub mod loopdev;
 pub mod process;
 pub mod report;
 pub mod stats;
 pub mod sysfs;
+pub mod tunerd;

@@ -43,6 +43,15 @@ impl Queue {
         std::fs::write(&path, value).with_context(|| format!("cannot write {value:?} to {}", path.display()))
     }
 
+    /// Reads a knob wherever the kernel keeps it: of the queue or of its scheduler.
+    ///
+    /// # Errors
+    ///
+    /// When it is in neither place.
+    pub fn read(&self, knob: &str) -> Result<String> {
+        self.get(knob).or_else(|_| self.get(&format!("iosched/{knob}")))
+    }
+
     /// Reads a knob; of the scheduler, the one in force.
     ///
     /// # Errors
