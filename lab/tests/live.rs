@@ -167,11 +167,8 @@ mod live {
             eprintln!("ignored, no loop device can be made: {error:#}");
         }
         let skip = missing.is_some();
-        [
-            (
-                "a_device_leaves_nothing_behind",
-                a_device_leaves_nothing_behind as fn() -> Result<(), Failed>,
-            ),
+        let tests: [(&str, fn() -> Result<(), Failed>); 4] = [
+            ("a_device_leaves_nothing_behind", a_device_leaves_nothing_behind),
             (
                 "a_killed_holder_leaves_no_device",
                 a_killed_holder_leaves_no_device,
@@ -180,10 +177,15 @@ mod live {
                 "fio_counts_what_the_kernel_counts",
                 fio_counts_what_the_kernel_counts,
             ),
-        ]
-        .into_iter()
-        .map(|(name, test)| Trial::test(name, test).with_ignored_flag(skip))
-        .collect()
+            (
+                "the_log_knows_when_a_delayed_job_began",
+                the_log_knows_when_a_delayed_job_began,
+            ),
+        ];
+        tests
+            .into_iter()
+            .map(|(name, test)| Trial::test(name, test).with_ignored_flag(skip))
+            .collect()
     }
 }
 
