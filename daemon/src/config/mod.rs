@@ -1,0 +1,216 @@
+//! Configuration in two stages: [`raw`] is what was written, with the place of every value; [`Config`] is what
+//! was meant, checked. After start-up nothing looks at raw text again.
+
+mod check;
+mod duration;
+mod flags;
+mod load;
+mod raw;
+
+pub use duration::{ParseQuantityError, parse_bytes, parse_duration};
+pub use load::{ConfigError, load, standard_files};
+pub use raw::{Field, Origin, RawConfig};
+
+use block_types::{Knob, Nanos};
+use fingerprint::{Rule, Thresholds, WindowPolicy};
+use sampler::SourceChoice;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What the daemon may do to a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Never writes; says what it would do and why.
+    #[default]
+    Observe,
+    /// Puts a fingerprint's stored or imported genes in force; never searches.
+    Hints,
+    /// Searches, remembers and reintroduces.
+    Tune,
+}
+
+/// How settings are searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyName {
+    /// The genetic library as published in 2005 and 2006.
+    #[default]
+    Moilanen,
+}
+
+/// What a child's slice is scored by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// Bytes completed a second.
+    #[default]
+    Throughput,
+    /// Mean time from bio to completion of synchronous data bios, those still in flight counted at their age.
+    Latency,
+}
+
+/// When a fingerprint's stored genes come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reintroduce {
+    /// As published: the generation's own fingerprint decides, at its end.
+    GenerationEnd,
+    /// A confirmed change ends the running generation; its first child is the stored genes.
+    #[default]
+    AtOnce,
+}
+
+/// Where the genes' ranges come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ranges {
+    /// As published: half to one and a half of the default.
+    Paper,
+    /// The catalogue's ranges.
+    #[default]
+    Catalogue,
+}
+
+/// What becomes of the settings when the daemon ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExit {
+    /// Every original value is put back.
+    #[default]
+    Restore,
+}
+
+/// The numbers of the control loop.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoopConfig {
+    /// When a fingerprint window closes.
+    pub window: WindowPolicy,
+    /// Windows of a new class before it counts as a change.
+    pub debounce: u32,
+    /// How long a child is scored. 2 s as published.
+    pub slice: Nanos,
+    /// How long a child is in force before it is scored. None as published.
+    pub settle: Nanos,
+    /// Children in a generation. 8 as published.
+    pub children: usize,
+}
+
+/// The genetic library's numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GeneticConfig {
+    /// When stored genes come back.
+    pub reintroduce: Reintroduce,
+    /// Where ranges come from.
+    pub ranges: Ranges,
+    /// The knobs that are genes; empty: the catalogue's defaults for what the device offers.
+    pub knobs: Vec<Knob>,
+    /// Whether the scheduler is a gene too (a switch freezes the queue for a second).
+    pub tune_scheduler: bool,
+    /// Share of the top fitness that is left after each pass of its workload.
+    pub decay: f64,
+    /// Bounds that the configuration sets inside those of the catalogue.
+    pub limits: BTreeMap<Knob, Limits>,
+}
+
+/// Bounds of one knob, in the knob's own unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Least value.
+    pub min: Option<u64>,
+    /// Greatest value.
+    pub max: Option<u64>,
+}
+
+/// How the device is sampled.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SamplerConfig {
+    /// Which source.
+    pub source: SourceChoice,
+    /// Whether every bio is looked at, whatever the rate (exact counts, more overhead).
+    pub continuous: bool,
+    /// At high rates, one in how many bios is followed to its completion; 0 turns latencies off.
+    pub latency_one_in: u32,
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// What may be done.
+    pub mode: Mode,
+    /// How settings are searched.
+    pub strategy: StrategyName,
+    /// What a slice is scored by.
+    pub objective: Objective,
+    /// The devices, by name; empty: all eligible ones.
+    pub devices: Vec<String>,
+    /// Devices never to touch.
+    pub exclude: Vec<String>,
+    /// The store and the journal.
+    pub state_dir: PathBuf,
+    /// The locks and the control socket.
+    pub run_dir: PathBuf,
+    /// The group that may read the control socket.
+    pub socket_group: Option<String>,
+    /// The seed of every random choice; drawn from the operating system and logged where it is not given.
+    pub seed: Option<u64>,
+    /// What becomes of the settings at the end.
+    pub on_exit: OnExit,
+    /// A library file whose genes `hints` applies, and `tune` starts from.
+    pub hints: Option<PathBuf>,
+    /// The loop's numbers.
+    #[serde(rename = "loop")]
+    pub timing: LoopConfig,
+    /// The rule that the class in force follows.
+    pub rule: Rule,
+    /// Where the classes part.
+    pub thresholds: Thresholds,
+    /// The genetic library's numbers.
+    pub genetic: GeneticConfig,
+    /// How the device is sampled.
+    pub sampler: SamplerConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            strategy: StrategyName::default(),
+            objective: Objective::default(),
+            devices: Vec::new(),
+            exclude: Vec::new(),
+            state_dir: PathBuf::from("/var/lib/tunerd"),
+            run_dir: PathBuf::from("/run/tunerd"),
+            socket_group: None,
+            seed: None,
+            on_exit: OnExit::default(),
+            hints: None,
+            timing: LoopConfig {
+                window: WindowPolicy::default(),
+                debounce: 2,
+                slice: Nanos::from_millis(2_000),
+                settle: Nanos::ZERO,
+                children: 8,
+            },
+            rule: Rule::Ours,
+            thresholds: Thresholds::default(),
+            genetic: GeneticConfig {
+                reintroduce: Reintroduce::default(),
+                ranges: Ranges::default(),
+                knobs: Vec::new(),
+                tune_scheduler: false,
+                decay: genetic::DEFAULT_DECAY,
+                limits: BTreeMap::new(),
+            },
+            sampler: SamplerConfig {
+                source: SourceChoice::Auto,
+                continuous: false,
+                latency_one_in: 64,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
