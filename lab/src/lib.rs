@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod classify;
+pub mod crash;
 pub mod reaction;
 
 use bench::interrupt::Interrupt;

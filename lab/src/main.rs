@@ -21,7 +21,7 @@ mod program {
     use std::process::ExitCode;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
-    use tunerd_lab::{Context, classify, reaction};
+    use tunerd_lab::{Context, classify, crash, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -46,6 +46,8 @@ mod program {
         Classify(classify::Options),
         /// How soon a new workload is recognised and its stored genes are in force
         Reaction(reaction::Options),
+        /// Whether everything is brought back after tunerd was killed at random moments
+        Crash(crash::Options),
     }
 
     impl Experiment {
@@ -53,6 +55,7 @@ mod program {
             match self {
                 Self::Classify(options) => classify::run(context, options),
                 Self::Reaction(options) => reaction::run(context, options),
+                Self::Crash(options) => crash::run(context, options),
             }
         }
     }

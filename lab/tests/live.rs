@@ -167,7 +167,8 @@ mod live {
             eprintln!("ignored, no loop device can be made: {error:#}");
         }
         let skip = missing.is_some();
-        let tests: [(&str, fn() -> Result<(), Failed>); 4] = [
+        type Test = fn() -> Result<(), Failed>;
+        let tests: [(&str, Test); 4] = [
             ("a_device_leaves_nothing_behind", a_device_leaves_nothing_behind),
             (
                 "a_killed_holder_leaves_no_device",

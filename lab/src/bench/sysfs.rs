@@ -43,6 +43,19 @@ impl Queue {
         std::fs::write(&path, value).with_context(|| format!("cannot write {value:?} to {}", path.display()))
     }
 
+    /// Writes a knob wherever the kernel keeps it: of the queue or of its scheduler.
+    ///
+    /// # Errors
+    ///
+    /// When it is in neither place, or the kernel refuses.
+    pub fn write(&self, knob: &str, value: &str) -> Result<()> {
+        if self.0.join(knob).exists() {
+            self.set(knob, value)
+        } else {
+            self.set(&format!("iosched/{knob}"), value)
+        }
+    }
+
     /// Reads a knob wherever the kernel keeps it: of the queue or of its scheduler.
     ///
     /// # Errors

@@ -220,6 +220,11 @@ impl Stream {
         self.events.try_iter().map(|(_, line)| line).collect()
     }
 
+    /// All whole lines that have arrived by now, of a program that was killed: its last line may be cut.
+    pub fn arrived_whole(&mut self) -> Vec<Value> {
+        self.events.try_iter().filter_map(|(_, line)| line.ok()).collect()
+    }
+
     /// Sends a signal.
     pub fn signal(&mut self, signal: Signal) {
         self.process.signal(signal);
