@@ -7,10 +7,14 @@ use std::fmt;
 
 /// What a top fitness keeps in one pass of its workload.
 ///
-/// The paper gives no value. A smaller one forgets a spike sooner and a good generation too: after a lead of `g`
-/// has been stored, `ln(1 + g) / −ln(decay)` worse passes later it is replaced. At 0.98 a lead of 20 % outlives
-/// the 9 worse passes of a visit of two and a half minutes (16 s a pass), while a spike of twice the true
-/// fitness is overtaken within 35 passes and one of 1.3 times within 13.
+/// The paper gives no value. A smaller one forgets a spike sooner, and a good generation too: a lead of `g` on
+/// record falls after `ln(1 + g) / −ln(decay)` worse passes. At 0.98 a lead of 20 % outlives the 9 worse passes of
+/// a visit of two and a half minutes (16 s a pass), while a spike of twice the true fitness is overtaken within
+/// 35 passes and one of 1.3 times within 13.
+///
+/// `tests/decay.rs` simulates what the genes on record are worth over 300 passes under noise, drift, and a spike
+/// in every hundred passes: most at 0.98 in all four worlds that it looks at, within 0.4 % of that from 0.97 to
+/// 0.99, 0.5 to 2 % less at 0.9, and 0.5 to 1.5 % less without decay.
 pub const DEFAULT_DECAY: f64 = 0.98;
 
 /// Whose top genes they are.

@@ -31,6 +31,13 @@ fn mean(spec: &GeneSpec, values: &[u64]) -> u64 {
     {
         return value;
     }
+    if let Some(&all) = ordinary
+        .first()
+        .filter(|&first| ordinary.iter().all(|value| value == first))
+    {
+        // Beyond 2^53 a mean by way of floating point would not be the value itself.
+        return all;
+    }
     let count = ordinary.len() as f64;
     match spec.scale {
         Scale::Linear { .. } => {
