@@ -152,7 +152,7 @@ fn garbage_is_answered_with_what_was_expected_and_the_connection_goes_on() {
         b"{\"request\":\"status\",\"device\":\"sda\"}\n",
         b"{\"request\":\"pause\",\"devise\":\"sda\"}\n",
         b"\xff\xfe\x00\n",
-        b"[\"status\"]\n",
+        b"\"status\"\n",
     ] {
         let message = failure(exchange(&server, garbage));
         assert!(message.contains(r#"{"request":"status"}"#), "{message}");
