@@ -1,7 +1,7 @@
 //! Kills `tunerd` at random moments under load, and sees whether `tunerd restore` brings everything back.
 
 use crate::Context;
-use crate::bench::fio::{Engine, Job, Load, Running, Rw};
+use crate::bench::fio::{Engine, Job, Load, Rw};
 use crate::bench::loopdev::{Backing, LoopDevice, LoopSpec};
 use crate::bench::report::Report;
 use crate::bench::stats::quantile;
