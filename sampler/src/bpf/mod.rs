@@ -1,0 +1,266 @@
+//! The BPF source.
+//!
+//! The programs (`sampler.bpf.c`) count in maps; this side reads the maps, and switches the programs: a thread
+//! sleeps until the next change of a duty cycle, or for ever where none runs.
+
+mod cost;
+mod decode;
+mod layout;
+mod object;
+mod table;
+
+use crate::clock::monotonic;
+use crate::duty::Switchboard;
+use crate::totals::{Counted, index_of};
+use crate::{Duty, ExactCounters, ProbeCost, Probing, Request, Sample, SamplerError, Source, SourceKind};
+use block_types::{DevNo, Nanos};
+use decode::{Counters, WideSums};
+use kernfs::Kernel;
+use object::{Maps, Programs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// In-kernel counting.
+#[derive(Debug)]
+pub(crate) struct Bpf {
+    disks: Vec<Counted>,
+    exact: bool,
+    notes: Vec<String>,
+    programs: Mutex<Programs>,
+    ids: Vec<u32>,
+    accounting: Mutex<(Option<cost::Accounting>, bool)>,
+    readings: Mutex<Vec<Reading>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What is remembered of a disk between two reads.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reading {
+    sums: WideSums,
+    /// When diskstats last said that nothing was in flight.
+    idle_at: Nanos,
+}
+
+/// What the thread and the callers share.
+#[derive(Debug)]
+struct Shared {
+    maps: Maps,
+    board: Mutex<(Switchboard, bool)>,
+    changed: Condvar,
+}
+
+/// A lock whose holder panicked still holds what it guards: every change here is of one value.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Changes the switchboard and tells the programs and the thread.
+    fn switch(&self, change: impl FnOnce(&mut Switchboard, Nanos) -> bool) -> Result<(), SamplerError> {
+        let mut board = lock(&self.board);
+        let next = board.0.next();
+        let changed = change(&mut board.0, monotonic());
+        if changed {
+            self.maps.order(board.0.orders())?;
+        }
+        if board.0.next() != next {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The thread: ends phases when they are over.
+    fn run(&self) {
+        let mut board = lock(&self.board);
+        loop {
+            if board.1 {
+                return;
+            }
+            let now = monotonic();
+            if board.0.tick(now)
+                && let Err(error) = self.maps.order(board.0.orders())
+            {
+                // Nothing to be done but to try again in the next phase: the programs go on as they were.
+                tracing::warn!(%error, "the duty cycle stays in its phase");
+            }
+            board = match board.0.next() {
+                Some(next) => {
+                    let wait = Duration::from(next.saturating_sub(now));
+                    self.changed
+                        .wait_timeout(board, wait)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+impl Bpf {
+    /// Loads and attaches the programs.
+    pub(crate) fn open(kernel: &Arc<dyn Kernel>, request: &Request) -> Result<Self, SamplerError> {
+        let disks = Counted::all(kernel, &request.disks)?;
+        let devices: Vec<_> = request.disks.iter().map(|disk| disk.dev).collect();
+        let loaded = object::load(&devices, request.near, request.duty == Duty::Continuous)?;
+        let board = Switchboard::new(disks.len(), request.duty, request.latency_one_in, monotonic());
+        let mut programs = loaded.programs;
+        let ids = programs.ids().to_vec();
+        loaded.maps.order(board.orders())?;
+        programs.attach(&loaded.maps)?;
+        let shared = Arc::new(Shared {
+            maps: loaded.maps,
+            board: Mutex::new((board, false)),
+            changed: Condvar::new(),
+        });
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("duty-cycle".to_owned())
+            .spawn(move || for_thread.run())
+            .map_err(|error| SamplerError::Bpf {
+                operation: "start the duty cycle's thread".to_owned(),
+                why: error.to_string(),
+            })?;
+        Ok(Self {
+            readings: Mutex::new(vec![Reading::default(); disks.len()]),
+            disks,
+            exact: loaded.exact,
+            notes: loaded.notes,
+            programs: Mutex::new(programs),
+            ids,
+            accounting: Mutex::new((None, false)),
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    fn index(&self, disk: DevNo) -> Result<usize, SamplerError> {
+        index_of(&self.disks, disk)
+    }
+}
+
+impl Source for Bpf {
+    fn kind(&self) -> SourceKind {
+        SourceKind::Bpf
+    }
+
+    fn read(&self, disk: DevNo) -> Result<Sample, SamplerError> {
+        let index = self.index(disk)?;
+        let totals = self.disks[index].read()?;
+        self.shared.switch(|board, now| {
+            board.is_active(index) && board.completed(index, now, totals.completed.requests())
+        })?;
+        let counters = Counters::sum(&self.shared.maps.counters(index)?);
+        let latencies = self.shared.maps.shared(index)?;
+        let at = monotonic();
+        let observed = lock(&self.shared.board).0.observed(index, at);
+        let mut in_flight = totals.in_flight;
+        let mut readings = lock(&self.readings);
+        let reading = &mut readings[index];
+        if in_flight.requests() == 0 {
+            reading.idle_at = totals.at;
+        } else if latencies.pending() > 0 {
+            decode::ages(
+                &self.shared.maps.slots()?,
+                index,
+                at,
+                reading.idle_at,
+                &mut in_flight,
+            );
+        }
+        Ok(Sample {
+            at,
+            observed,
+            first_bio_at: latencies.first_bio_at(),
+            bios: Some(reading.sums.snapshot(&counters)),
+            completed: totals.completed,
+            latency: reading.sums.latencies(&latencies),
+            in_flight,
+            io_ticks: totals.io_ticks,
+            errors: Some(counters.errors()),
+        })
+    }
+
+    fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError> {
+        let index = self.index(disk)?;
+        self.shared
+            .switch(|board, now| board.set_active(index, active, now))?;
+        let mut programs = lock(&self.programs);
+        if lock(&self.shared.board).0.any_active() {
+            programs.attach(&self.shared.maps)
+        } else {
+            programs.detach();
+            Ok(())
+        }
+    }
+
+    fn set_probing(&self, probing: Probing) -> Result<(), SamplerError> {
+        self.shared.switch(|board, now| board.set_probing(probing, now))
+    }
+
+    fn set_cost_accounting(&self, on: bool) -> Result<(), SamplerError> {
+        let mut accounting = lock(&self.accounting);
+        accounting.0 = if on {
+            Some(cost::Accounting::start()?)
+        } else {
+            None
+        };
+        accounting.1 |= on;
+        Ok(())
+    }
+
+    fn cost(&self) -> Option<ProbeCost> {
+        lock(&self.accounting)
+            .1
+            .then(|| cost::sum(&cost::programs(&self.ids)))
+    }
+
+    fn cost_by_probe(&self) -> Vec<(String, ProbeCost)> {
+        cost::programs(&self.ids)
+            .into_iter()
+            .map(|program| (program.name, program.cost))
+            .collect()
+    }
+
+    fn exact(&self, disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
+        let index = self.index(disk)?;
+        if !self.exact {
+            return Ok(None);
+        }
+        let missed = cost::sum(&cost::programs(&self.ids)).missed;
+        Ok(Some(
+            Counters::sum(&self.shared.maps.counters(index)?).exact(missed),
+        ))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        for (index, disk) in self.disks.iter().enumerate() {
+            if let Ok(shared) = self.shared.maps.shared(index) {
+                let (collisions, stale) = shared.lost();
+                if collisions + stale > 0 {
+                    notes.push(format!(
+                        "{}: {collisions} bios were not followed because the table was full there, {stale} were \
+                         lost sight of",
+                        disk.watched().name
+                    ));
+                }
+            }
+        }
+        notes
+    }
+}
+
+impl Drop for Bpf {
+    fn drop(&mut self) {
+        lock(&self.shared.board).1 = true;
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the duty cycle's thread panicked");
+        }
+    }
+}

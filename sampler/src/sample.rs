@@ -1,0 +1,194 @@
+//! What a source answers.
+
+use block_types::{LatencyHistogram, Nanos};
+use fingerprint::Snapshot;
+use serde::Serialize;
+
+/// Cumulative counts since the source was opened, and gauges of this moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sample {
+    /// When it was taken, on `CLOCK_MONOTONIC`.
+    pub at: Nanos,
+    /// For how long probing has been on for this disk, in sum: what [`Self::bios`] and [`Self::latency`] were
+    /// counted in. The totals cover all of the time.
+    pub observed: Nanos,
+    /// When the first data bio after the disk's last pause (200 ms or more without data bios) was queued, on
+    /// `CLOCK_MONOTONIC`, to within a scheduler tick. `None` where the source does not know: it was not
+    /// probing when the pause ended.
+    pub first_bio_at: Option<Nanos>,
+    /// What was asked of the disk, bio by bio. `None` from a source that cannot tell.
+    pub bios: Option<Snapshot>,
+    /// What the disk completed, as diskstats counts it.
+    pub completed: Completed,
+    /// Latencies from a bio's submission to its completion. `None` from a source that cannot tell.
+    pub latency: Option<Latencies>,
+    /// What is under way at this moment.
+    pub in_flight: InFlight,
+    /// Time in which the disk had I/O in flight, in sum.
+    pub io_ticks: Nanos,
+    /// Data requests that ended with an error; `None` from a source that cannot tell.
+    pub errors: Option<u64>,
+}
+
+/// Completed requests and their sectors, as `/proc/diskstats` counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completed {
+    /// Read requests.
+    pub reads: u64,
+    /// Write requests.
+    pub writes: u64,
+    /// Discard requests.
+    pub discards: u64,
+    /// Flush requests.
+    pub flushes: u64,
+    /// Sectors read.
+    pub read_sectors: u64,
+    /// Sectors written.
+    pub write_sectors: u64,
+    /// Time that read requests took from allocation to completion, in sum. It leaves out the wait for a tag.
+    pub read_time: Nanos,
+    /// The same for write requests.
+    pub write_time: Nanos,
+}
+
+impl Completed {
+    /// Completed reads and writes.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.reads.saturating_add(self.writes)
+    }
+}
+
+/// Latencies of data bios, from submission to completion, the wait for a tag and a scheduler's queue included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Latencies {
+    /// Reads.
+    pub read: LatencyHistogram,
+    /// Writes that somebody waits for.
+    pub sync_write: LatencyHistogram,
+    /// Writes that nobody waits for: writeback.
+    pub async_write: LatencyHistogram,
+}
+
+impl Latencies {
+    /// What was counted since `earlier`; `None` where any counter went backwards.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        Some(Self {
+            read: self.read.since(&earlier.read)?,
+            sync_write: self.sync_write.since(&earlier.sync_write)?,
+            async_write: self.async_write.since(&earlier.async_write)?,
+        })
+    }
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InFlight {
+    /// Read requests that have their tag.
+    pub reads: u64,
+    /// Write requests that have their tag.
+    pub writes: u64,
+    /// Age of the oldest followed data bio that is not completed.
+    pub oldest_age: Option<Nanos>,
+    /// Sum of the ages of those followed reads and synchronous writes that are not completed.
+    pub sampled_sync_ages_sum: Nanos,
+    /// How many they are.
+    pub sampled_sync: u64,
+}
+
+impl InFlight {
+    /// All requests that have their tag.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.reads.saturating_add(self.writes)
+    }
+}
+
+/// What probing cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ProbeCost {
+    /// How often a probe ran.
+    pub calls: u64,
+    /// How long they ran, in sum, the accounting itself included (20 to 30 ns a call).
+    pub ns_total: u64,
+    /// Mean, ns; 0 without calls.
+    pub ns_per_call: f64,
+    /// Calls that the kernel left out because the same probe was already running on that CPU.
+    pub missed: u64,
+}
+
+/// Exact accounting of bios and requests; discards are left out, because the kernel has no event for their
+/// merges.
+///
+/// Once the queue is idle, [`bios`](Self::bios) − [`unqueued`](Self::unqueued) + [`splits`](Self::splits) =
+/// [`requests`](Self::requests) + [`bio_merges`](Self::bio_merges), and
+/// [`requests`](Self::requests) − [`rq_merges`](Self::rq_merges) = reads + writes completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExactCounters {
+    /// Bios submitted, flushes included.
+    pub bios: u64,
+    /// Bios that ended without ever becoming a request, such as those that must not wait and found no tag.
+    pub unqueued: u64,
+    /// Times a bio was split.
+    pub splits: u64,
+    /// Requests allocated for a bio.
+    pub requests: u64,
+    /// Bios merged into a request.
+    pub bio_merges: u64,
+    /// Requests merged into another.
+    pub rq_merges: u64,
+    /// Requests completed, as diskstats counts them: read, write, discard.
+    pub completed: [u64; 3],
+    /// Sectors completed, as diskstats counts them: read, write, discard.
+    pub completed_sectors: [u64; 3],
+    /// Probe calls that the kernel left out because the same probe was already running on that CPU: 0, or the
+    /// counts are not exact.
+    pub missed: u64,
+}
+
+impl ExactCounters {
+    /// Bios and splits that turned into a request of their own or into a part of one.
+    #[must_use]
+    pub const fn arrivals(&self) -> u64 {
+        self.bios
+            .saturating_sub(self.unqueued)
+            .saturating_add(self.splits)
+    }
+
+    /// Completed reads and writes.
+    #[must_use]
+    pub const fn completed_requests(&self) -> u64 {
+        self.completed[0].saturating_add(self.completed[1])
+    }
+
+    /// Whether the accounts balance, as they do once the queue is idle.
+    #[must_use]
+    pub const fn balanced(&self) -> bool {
+        self.arrivals() == self.requests.saturating_add(self.bio_merges)
+            && self.requests == self.completed_requests().saturating_add(self.rq_merges)
+    }
+
+    /// What was counted since `earlier`; `None` where any counter went backwards.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let groups = |now: [u64; 3], then: [u64; 3]| {
+            Some([
+                now[0].checked_sub(then[0])?,
+                now[1].checked_sub(then[1])?,
+                now[2].checked_sub(then[2])?,
+            ])
+        };
+        Some(Self {
+            bios: self.bios.checked_sub(earlier.bios)?,
+            unqueued: self.unqueued.checked_sub(earlier.unqueued)?,
+            splits: self.splits.checked_sub(earlier.splits)?,
+            requests: self.requests.checked_sub(earlier.requests)?,
+            bio_merges: self.bio_merges.checked_sub(earlier.bio_merges)?,
+            rq_merges: self.rq_merges.checked_sub(earlier.rq_merges)?,
+            completed: groups(self.completed, earlier.completed)?,
+            completed_sectors: groups(self.completed_sectors, earlier.completed_sectors)?,
+            missed: self.missed.checked_sub(earlier.missed)?,
+        })
+    }
+}

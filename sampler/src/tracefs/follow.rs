@@ -1,0 +1,215 @@
+//! From events to counts: one disk's bios, and their latencies by position.
+
+use crate::Latencies;
+use block_types::{IoEvent, Nanos, Op, Phase, Sector, Sectors};
+use fingerprint::{Snapshot, Thresholds, Tracker};
+use std::collections::BTreeMap;
+
+/// Bios that are waited for at once. Beyond, bios are counted and not followed.
+const MOST_WAITING: usize = 65_536;
+
+/// What is known of a bio in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waiting {
+    since: Nanos,
+    op: Op,
+    sync: bool,
+}
+
+/// One disk's counts.
+#[derive(Clone, Debug)]
+pub(super) struct Follower {
+    tracker: Tracker,
+    bios: Snapshot,
+    latencies: Latencies,
+    errors: u64,
+    /// By the sector after the bio, which splitting and merging leave as it is.
+    waiting: BTreeMap<(Sector, Op2), Waiting>,
+    last_bio: Option<Nanos>,
+    first_bio: Option<Nanos>,
+    pause: Nanos,
+}
+
+/// Reads and writes of the same place are told apart.
+type Op2 = bool;
+
+impl Follower {
+    /// Nothing seen yet. A pause is a time without data bios of at least `pause`.
+    pub(super) fn new(near: Sectors, pause: Nanos) -> Self {
+        Self {
+            tracker: Tracker::new(Thresholds {
+                near_sectors: near,
+                ..Thresholds::default()
+            }),
+            bios: Snapshot::default(),
+            latencies: Latencies::default(),
+            errors: 0,
+            waiting: BTreeMap::new(),
+            last_bio: None,
+            first_bio: None,
+            pause,
+        }
+    }
+
+    /// Takes in one event of this disk.
+    pub(super) fn event(&mut self, event: &IoEvent, error: bool) {
+        match event.phase {
+            Phase::Queued => {
+                self.tracker.observe_event(event);
+                if event.op.is_data() && event.sectors > Sectors::ZERO {
+                    self.queued(event);
+                }
+            }
+            Phase::Completed => {
+                if event.op.is_data() {
+                    self.errors += u64::from(error);
+                    self.completed(event);
+                }
+            }
+            Phase::Issued => {}
+        }
+    }
+
+    fn queued(&mut self, event: &IoEvent) {
+        let paused = self
+            .last_bio
+            .is_none_or(|last| event.at.saturating_sub(last) > self.pause);
+        if paused {
+            self.first_bio = self.last_bio.is_some().then_some(event.at);
+        }
+        self.last_bio = Some(event.at);
+        if self.waiting.len() < MOST_WAITING {
+            let end = event.sector.offset(event.sectors);
+            let waiting = Waiting {
+                since: event.at,
+                op: event.op,
+                sync: event.sync,
+            };
+            self.waiting.insert((end, event.op == Op::Write), waiting);
+        }
+    }
+
+    fn completed(&mut self, event: &IoEvent) {
+        let write = event.op == Op::Write;
+        let (start, end) = (event.sector, event.sector.offset(event.sectors));
+        let done: Vec<_> = self
+            .waiting
+            .range((start.offset(Sectors(1)), false)..=(end, true))
+            .map(|(key, _)| *key)
+            .filter(|key| key.1 == write)
+            .collect();
+        for key in done {
+            if let Some(waiting) = self.waiting.remove(&key) {
+                let latency = event.at.saturating_sub(waiting.since);
+                match (waiting.op, waiting.sync) {
+                    (Op::Read, _) => self.latencies.read.record(latency),
+                    (_, true) => self.latencies.sync_write.record(latency),
+                    (_, false) => self.latencies.async_write.record(latency),
+                }
+            }
+        }
+    }
+
+    /// Events were lost, or an off-phase begins: what is waited for may never be seen to complete, and the next
+    /// bio does not follow the last one seen.
+    pub(super) fn interrupted(&mut self) {
+        self.waiting.clear();
+        self.tracker.restart();
+    }
+
+    /// Nothing is in flight: what was queued before `at` has completed unseen.
+    pub(super) fn idle(&mut self, at: Nanos) {
+        self.waiting.retain(|_, waiting| waiting.since >= at);
+    }
+
+    /// Everything counted so far.
+    pub(super) fn counts(&mut self) -> (&Snapshot, &Latencies, u64, Option<Nanos>) {
+        self.bios.consolidate(&self.tracker.take());
+        (&self.bios, &self.latencies, self.errors, self.first_bio)
+    }
+
+    /// Ages of what is waited for: the oldest, and the sum and number of those somebody waits for.
+    pub(super) fn ages(&self, now: Nanos) -> (Option<Nanos>, Nanos, u64) {
+        let (mut oldest, mut sum, mut count) = (None, Nanos::ZERO, 0);
+        for waiting in self.waiting.values() {
+            let age = now.saturating_sub(waiting.since);
+            oldest = oldest.max(Some(age));
+            if waiting.sync {
+                sum += age;
+                count += 1;
+            }
+        }
+        (oldest, sum, count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use block_types::DevNo;
+
+    fn event(at: u64, phase: Phase, op: Op, sector: u64, sectors: u64) -> IoEvent {
+        let (sector, sectors) = (Sector(sector), Sectors(sectors));
+        IoEvent {
+            at: Nanos(at),
+            dev: DevNo::new(7, 0),
+            phase,
+            op,
+            sync: op == Op::Read,
+            sector,
+            sectors,
+        }
+    }
+
+    fn follower() -> Follower {
+        Follower::new(Sectors(25), Nanos(1_000))
+    }
+
+    #[test]
+    fn merged_bios_complete_with_their_request_and_a_split_one_with_its_last_part() {
+        let mut disk = follower();
+        disk.event(&event(100, Phase::Queued, Op::Read, 0, 8), false);
+        disk.event(&event(110, Phase::Queued, Op::Read, 8, 8), false);
+        disk.event(&event(120, Phase::Queued, Op::Write, 8, 8), false);
+        disk.event(&event(600, Phase::Completed, Op::Read, 0, 16), false);
+        assert_eq!(disk.counts().1.read.sum_ns(), 500 + 490);
+        assert_eq!(disk.counts().1.async_write.count(), 0);
+        disk.event(&event(700, Phase::Queued, Op::Read, 100, 2048), false);
+        disk.event(&event(800, Phase::Completed, Op::Read, 100, 1024), false);
+        assert_eq!(disk.counts().1.read.count(), 2);
+        disk.event(&event(900, Phase::Completed, Op::Read, 1124, 1024), false);
+        assert_eq!(
+            (disk.counts().1.read.count(), disk.counts().1.read.sum_ns()),
+            (3, 990 + 200)
+        );
+        assert_eq!(disk.ages(Nanos(1_120)), (Some(Nanos(1_000)), Nanos::ZERO, 0));
+        disk.idle(Nanos(1_000));
+        assert_eq!(disk.ages(Nanos(1_120)).0, None);
+    }
+
+    #[test]
+    fn the_first_bio_after_a_pause_is_known_but_not_the_very_first() {
+        let mut disk = follower();
+        disk.event(&event(5_000, Phase::Queued, Op::Read, 0, 8), false);
+        assert_eq!(disk.counts().3, None);
+        disk.event(&event(5_900, Phase::Queued, Op::Read, 8, 8), false);
+        assert_eq!(disk.counts().3, None);
+        disk.event(&event(7_000, Phase::Queued, Op::Read, 16, 8), false);
+        disk.event(&event(7_500, Phase::Queued, Op::Read, 24, 8), false);
+        assert_eq!(disk.counts().3, Some(Nanos(7_000)));
+    }
+
+    #[test]
+    fn flushes_are_no_data_and_an_interruption_breaks_the_stream() {
+        let mut disk = follower();
+        disk.event(&event(1, Phase::Queued, Op::Write, 0, 0), false);
+        disk.event(&event(2, Phase::Queued, Op::Flush, 0, 0), false);
+        disk.event(&event(3, Phase::Queued, Op::Read, 0, 8), false);
+        disk.interrupted();
+        disk.event(&event(4, Phase::Queued, Op::Read, 8, 8), false);
+        disk.event(&event(5, Phase::Completed, Op::Read, 8, 8), true);
+        let (bios, latencies, errors, _) = disk.counts();
+        assert_eq!((bios.flushes, bios.reads, bios.gaps), (2, 2, 0));
+        assert_eq!((latencies.read.count(), errors), (1, 1));
+    }
+}
