@@ -309,3 +309,140 @@ impl GeneSpec {
 pub const fn paper_range(default: u64) -> (u64, u64) {
     (default.div_ceil(2), default.saturating_add(default / 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    fn spread(spec: &GeneSpec) -> Vec<u64> {
+        (0..8).map(|child| spec.even(child, 8)).collect()
+    }
+
+    #[test]
+    fn the_first_generation_is_even_in_each_scale() {
+        let spec = |scale| GeneSpec::new("gene", scale, 1);
+        let linear = spec(Scale::Linear { min: 0, max: 80 });
+        assert_eq!(spread(&linear), [0, 10, 20, 30, 40, 50, 60, 70]);
+        let log = spec(Scale::Log { min: 1, max: 256 });
+        assert_eq!(spread(&log), [1, 2, 4, 8, 16, 32, 64, 128]);
+        assert_eq!(spread(&spec(Scale::Boolean)), [0, 0, 0, 0, 1, 1, 1, 1]);
+        assert_eq!(
+            spread(&spec(Scale::Ordinal(vec![0, 1, 2]))),
+            [0, 0, 0, 1, 1, 1, 2, 2]
+        );
+        assert_eq!(spread(&spec(Scale::Categorical(4))), [0, 0, 1, 1, 2, 2, 3, 3]);
+    }
+
+    #[test]
+    fn special_values_are_with_the_last_children_and_leave_the_others_as_they_are() {
+        let log = |specials: &[u64]| {
+            spread(&GeneSpec::new("gene", Scale::Log { min: 1, max: 256 }, 1).with_specials(specials))
+        };
+        assert_eq!(log(&[0]), [1, 2, 4, 8, 16, 32, 64, 0]);
+        assert_eq!(log(&[0, 1_000]), [1, 2, 4, 8, 16, 32, 0, 1_000]);
+        assert_eq!(
+            log(&[11, 12, 13, 14, 15, 16])[3..],
+            [8, 11, 12, 13, 14],
+            "half at most"
+        );
+    }
+
+    fn shares(spec: &GeneSpec, from: Option<u64>) -> impl Fn(u64) -> f64 + use<> {
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let mut one = || match from {
+            None => spec.draw(&mut rng),
+            Some(from) => spec.step(from, 0.29, &mut rng),
+        };
+        let drawn: Vec<u64> = (0..8_000).map(|_| one()).collect();
+        move |value| drawn.iter().filter(|&&it| it == value).count() as f64 / 8_000.0
+    }
+
+    #[test]
+    fn draws_are_even_and_give_a_special_value_one_in_eight() {
+        let near = |found: f64, expected: f64| (found - expected).abs() < 0.02;
+        let booleans = shares(&GeneSpec::new("gene", Scale::Boolean, 0), None);
+        assert!(near(booleans(0), 0.5) && near(booleans(1), 0.5));
+        let ordinals = shares(&GeneSpec::new("gene", Scale::Ordinal(vec![3, 5, 9]), 3), None);
+        assert!(
+            [3, 5, 9]
+                .into_iter()
+                .all(|value| near(ordinals(value), 1.0 / 3.0))
+        );
+        let off = GeneSpec::new(
+            "gene",
+            Scale::Log {
+                min: 100,
+                max: 10_000,
+            },
+            100,
+        )
+        .with_specials([0]);
+        for from in [None, Some(1_000), Some(0)] {
+            assert!(near(shares(&off, from)(0), 0.125), "from {from:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_in_an_order_reaches_neighbours_only() {
+        let spec = GeneSpec::new("gene", Scale::Ordinal(vec![0, 1, 2, 5]), 0);
+        let from_first = shares(&spec, Some(0));
+        assert!(from_first(0) > 0.4 && from_first(1) > 0.4);
+        assert!(from_first(2) + from_first(5) < 1e-9);
+    }
+
+    #[test]
+    fn the_papers_range_is_half_to_one_and_a_half_defaults() {
+        assert_eq!(paper_range(500), (250, 750));
+        assert_eq!(paper_range(5), (3, 7), "inwards: 2.5‥7.5");
+        assert_eq!(
+            (paper_range(0), paper_range(1), paper_range(u64::MAX).1),
+            ((0, 0), (1, 1), u64::MAX)
+        );
+        let range = |spec: GeneSpec| spec.in_paper_range().scale;
+        let log = GeneSpec::new("gene", Scale::Log { min: 10, max: 600 }, 500);
+        assert_eq!(
+            range(log.clone()),
+            Scale::Linear { min: 250, max: 600 },
+            "never beyond the catalogue's"
+        );
+        let off = GeneSpec {
+            default: 0,
+            ..log.with_specials([0])
+        };
+        assert_eq!(range(off), Scale::Linear { min: 0, max: 0 }, "off stays off");
+        assert_eq!(range(GeneSpec::new("gene", Scale::Boolean, 1)), Scale::Boolean);
+    }
+
+    #[test]
+    fn a_default_out_of_range_can_be_admitted() {
+        let spec = GeneSpec::new("gene", Scale::Log { min: 16, max: 128 }, 4_096);
+        assert!(!spec.contains(4_096));
+        assert_eq!(spec.admitting_default().specials, [4_096]);
+        let inside = GeneSpec::new("gene", Scale::Log { min: 16, max: 128 }, 64).admitting_default();
+        assert!(inside.specials.is_empty());
+    }
+
+    #[test]
+    fn scales_without_values_are_found_out() {
+        for scale in [
+            Scale::Linear { min: 2, max: 1 },
+            Scale::Log { min: 0, max: 1 },
+            Scale::Log { min: 3, max: 2 },
+            Scale::Ordinal(vec![]),
+            Scale::Ordinal(vec![1, 1]),
+            Scale::Ordinal(vec![2, 1]),
+            Scale::Categorical(0),
+        ] {
+            assert!(scale.fault().is_some(), "{scale:?}");
+        }
+        for scale in [
+            Scale::Linear { min: 0, max: 0 },
+            Scale::Log { min: 1, max: 1 },
+            Scale::Categorical(1),
+        ] {
+            assert_eq!(scale.fault(), None);
+        }
+    }
+}

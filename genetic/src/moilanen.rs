@@ -450,17 +450,23 @@ impl State {
 
 fn column_means(rows: &[Vec<Fitness>], columns: usize) -> Vec<Fitness> {
     let mean = |column: usize| {
-        let sum = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|score| score.get() / rows.len() as f64);
-        Fitness::new(sum.sum()).ok()
+        let scores = || {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|score| score.get())
+        };
+        let (first, count) = (scores().next()?, rows.len() as f64);
+        // From the first, so that the mean of equals is exactly what they are however many there are: rounding
+        // must not look like a rise or a fall. In parts where that overflows.
+        let mean = first + scores().map(|score| score - first).sum::<f64>() / count;
+        Fitness::new(if mean.is_finite() {
+            mean
+        } else {
+            scores().map(|score| score / count).sum()
+        })
+        .ok()
     };
-    if rows.is_empty() {
-        Vec::new()
-    } else {
-        (0..columns).filter_map(mean).collect()
-    }
+    (0..columns).filter_map(mean).collect()
 }
 
 /// The weighted mean of one child's scores, or of the phenotypes' means.

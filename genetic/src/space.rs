@@ -387,3 +387,123 @@ impl Space {
         Genome(genes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scale;
+
+    fn log(name: &str, min: u64, max: u64, default: u64) -> GeneSpec {
+        GeneSpec::new(name, Scale::Log { min, max }, default)
+    }
+
+    fn message(specs: Vec<GeneSpec>, constraints: Vec<Constraint>) -> String {
+        Space::new(specs, constraints).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_makes_no_space_is_named() {
+        let at_least = |low, high| vec![Constraint::AtLeast { low, high }];
+        assert_eq!(message(vec![], vec![]), "found no genes, expected at least one");
+        assert!(message(vec![log("a", 1, 2, 1), log("a", 1, 2, 1)], vec![]).contains("gene a: found twice"));
+        assert!(message(vec![log("a", 5, 2, 3)], vec![]).contains("gene a: found the range 5‥2"));
+        assert!(message(vec![log("a", 1, 9, 10)], vec![]).starts_with("gene a: found default 10, expected"));
+        let good = GeneSpec {
+            known_good: Some(99),
+            ..log("a", 1, 9, 3)
+        };
+        assert!(message(vec![good], vec![]).contains("found known-good value 99"));
+        let boolean = GeneSpec::new("b", Scale::Boolean, 0);
+        for constraint in [at_least(0, 1), at_least(0, 0), at_least(0, 7)] {
+            let text = message(vec![log("a", 1, 9, 3), boolean.clone()], constraint);
+            assert!(text.contains("expected two different genes"), "{text}");
+        }
+    }
+
+    #[test]
+    fn constraints_that_nothing_satisfies_are_refused_through_a_chain_too() {
+        let specs = vec![
+            log("a", 100, 200, 150),
+            log("b", 1, 1_000, 10),
+            log("c", 1, 50, 10),
+        ];
+        let chain = vec![
+            Constraint::AtLeast { low: 0, high: 1 },
+            Constraint::AtLeast { low: 1, high: 2 },
+        ];
+        assert!(Space::new(specs.clone(), chain[..1].to_vec()).is_ok());
+        assert_eq!(
+            message(specs, chain),
+            "gene c: its largest value is 50, but the constraints want at least 100"
+        );
+    }
+
+    #[test]
+    fn a_repair_keeps_the_held_gene_and_otherwise_lowers_the_lower() {
+        let specs = vec![log("a", 1, 100, 1), log("b", 1, 100, 1), log("c", 1, 50, 1)];
+        let chain = vec![
+            Constraint::AtLeast { low: 0, high: 1 },
+            Constraint::AtLeast { low: 1, high: 2 },
+        ];
+        let space = Space::new(specs, chain).unwrap();
+        for (genes, held, expected) in [
+            ([1, 2, 3], None, [1, 2, 3]),
+            ([30, 20, 10], None, [10, 10, 10]),
+            ([30, 20, 10], Some(0), [30, 30, 30]),
+            ([30, 20, 10], Some(1), [20, 20, 20]),
+            ([30, 20, 10], Some(2), [10, 10, 10]),
+            // The third goes no higher than 50, so the held one cannot stay.
+            ([90, 20, 10], Some(0), [50, 50, 50]),
+        ] {
+            assert_eq!(
+                space.repaired(genes.to_vec(), held).0,
+                expected,
+                "{genes:?}, held {held:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn special_values_are_exempt_from_constraints() {
+        let specs = vec![log("a", 10, 100, 10), log("b", 10, 100, 10).with_specials([0])];
+        let space = Space::new(specs, vec![Constraint::AtLeast { low: 0, high: 1 }]).unwrap();
+        assert_eq!(space.check(&Genome(vec![50, 0])), Ok(()));
+        assert_eq!(space.repaired(vec![50, 0], None).0, [50, 0]);
+        let error = space.check(&Genome(vec![50, 40])).unwrap_err();
+        assert_eq!(error.to_string(), "found a = 50 above b = 40, expected a ≤ b");
+    }
+
+    #[test]
+    fn defaults_that_contradict_a_constraint_are_reconciled() {
+        let specs = vec![log("async_depth", 1, 512, 256), log("nr_requests", 16, 512, 64)];
+        let constraint = Space::at_least(&specs, "async_depth", "nr_requests").unwrap();
+        assert_eq!(Space::at_least(&specs, "async_depth", "gone"), None);
+        let space = Space::new(specs, vec![constraint]).unwrap();
+        assert_eq!(space.defaults(), Genome(vec![64, 64]));
+    }
+
+    #[test]
+    fn a_gene_that_is_taken_out_takes_its_constraints_along() {
+        let specs = vec![log("a", 1, 9, 1), log("b", 1, 9, 1), log("c", 1, 9, 1)];
+        let constraints = vec![
+            Constraint::AtLeast { low: 0, high: 1 },
+            Constraint::AtLeast { low: 1, high: 2 },
+        ];
+        let space = Space::new(specs, constraints).unwrap();
+        let left = space.without(0).unwrap();
+        assert_eq!(left.specs().len(), 2);
+        assert_eq!(left.constraints(), [Constraint::AtLeast { low: 0, high: 1 }]);
+        assert!(space.without(1).unwrap().constraints().is_empty());
+        assert_eq!(left.without(0).unwrap().without(0), None);
+    }
+
+    #[test]
+    fn a_stored_space_is_checked_again() {
+        let space = Space::new(vec![log("a", 1, 9, 3)], vec![]).unwrap();
+        let text = serde_json::to_string(&space).unwrap();
+        assert_eq!(serde_json::from_str::<Space>(&text).unwrap(), space);
+        let broken = text.replace("\"default\":3", "\"default\":30");
+        let error = serde_json::from_str::<Space>(&broken).unwrap_err().to_string();
+        assert!(error.contains("gene a: found default 30"), "{error}");
+    }
+}
