@@ -32,7 +32,9 @@
 #![deny(missing_docs)]
 
 mod breed;
+mod child;
 mod config;
+mod error;
 mod exchange;
 mod fitness;
 mod gene;
@@ -44,7 +46,9 @@ mod report;
 mod round;
 mod space;
 
+pub use child::Child;
 pub use config::{ConfigError, Crossover, FirstSpread, MoilanenConfig, Mutation};
+pub use error::{GenomeError, PoolError, SpaceError};
 pub use exchange::{
     Conflict, ExchangeEntry, ExchangeFile, ImportError, Imported, Provenance, SCHEMA, SCHEMA_VERSION,
 };
@@ -52,8 +56,8 @@ pub use fitness::{Fitness, FitnessScale, NotANumber, general_fitness};
 pub use gene::{GeneSpec, Scale, paper_range};
 pub use library::{DEFAULT_DECAY, Key, Library, LibraryConfig, LibraryError, Observed, Recall, TopGenes};
 pub use mean::mean_genes;
-pub use moilanen::{Child, Moilanen, PoolError};
+pub use moilanen::Moilanen;
 pub use reintroduction::{Reintroduce, Reintroduction, When};
 pub use report::{Best, Bred, GenerationReport};
 pub use round::{Injected, Round, change_now, end_generation};
-pub use space::{Constraint, Genome, GenomeError, Space, SpaceError};
+pub use space::{Constraint, Genome, Space};

@@ -2,55 +2,11 @@
 
 use crate::report::{Best, Bred, GenerationReport};
 use crate::{
-    ConfigError, FirstSpread, Fitness, Genome, GenomeError, MoilanenConfig, Space, breed, general_fitness,
-    mean_genes,
+    Child, FirstSpread, Fitness, Genome, MoilanenConfig, PoolError, Space, breed, general_fitness, mean_genes,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-
-/// One child of the running generation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Child {
-    genome: Genome,
-    /// One place to a phenotype.
-    scores: Vec<Option<Fitness>>,
-    void: bool,
-}
-
-impl Child {
-    fn new(genome: Genome, phenotypes: usize) -> Self {
-        Self {
-            genome,
-            scores: vec![None; phenotypes],
-            void: false,
-        }
-    }
-
-    /// Its genes.
-    #[must_use]
-    pub const fn genome(&self) -> &Genome {
-        &self.genome
-    }
-
-    /// The scores that it has so far, one place to a phenotype.
-    #[must_use]
-    pub fn scores(&self) -> &[Option<Fitness>] {
-        &self.scores
-    }
-
-    /// Whether its slice must not be scored.
-    #[must_use]
-    pub const fn is_void(&self) -> bool {
-        self.void
-    }
-
-    /// All scores, once every phenotype has given one.
-    fn scored(&self) -> Option<Vec<Fitness>> {
-        self.scores.iter().copied().collect()
-    }
-}
 
 /// The population, its random source, and everything it needs to go on after a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,49 +26,6 @@ struct State {
     children: Vec<Child>,
     /// The phenotype means of the last generation that bred; what the next one's are compared with.
     previous: Option<Vec<Fitness>>,
-}
-
-/// A request that the population cannot follow, or a stored one that is not whole.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum PoolError {
-    /// A number of the strategy.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// No such child.
-    #[error("found child {found}, expected one below {children}")]
-    NoSuchChild {
-        /// The child that was asked for.
-        found: usize,
-        /// How many there are.
-        children: usize,
-    },
-    /// No such phenotype.
-    #[error("found phenotype {found}, expected one below {phenotypes}")]
-    NoSuchPhenotype {
-        /// The phenotype that was asked for.
-        found: usize,
-        /// How many there are.
-        phenotypes: usize,
-    },
-    /// The genome does not belong to the space.
-    #[error("genome: {0}")]
-    Genome(#[from] GenomeError),
-    /// The stored state contradicts itself.
-    #[error("stored population: {key}: found {found}, expected {expected}")]
-    Stored {
-        /// Which part.
-        key: &'static str,
-        /// What it says.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
-    /// The only gene cannot be retired.
-    #[error("gene {name}: found no other gene, expected at least one to remain")]
-    LastGene {
-        /// The gene.
-        name: String,
-    },
 }
 
 impl TryFrom<State> for Moilanen {
