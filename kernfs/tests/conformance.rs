@@ -1,0 +1,3 @@
+//! Conformance of the fake kernel and the real one.
+
+fn main() {}
