@@ -8,6 +8,9 @@
 pub mod bench;
 pub mod classify;
 pub mod crash;
+pub mod exact;
+pub mod latency;
+pub mod overhead;
 pub mod reaction;
 
 use bench::interrupt::Interrupt;

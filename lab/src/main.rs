@@ -21,7 +21,7 @@ mod program {
     use std::process::ExitCode;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
-    use tunerd_lab::{Context, classify, crash, reaction};
+    use tunerd_lab::{Context, classify, crash, exact, latency, overhead, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -46,6 +46,12 @@ mod program {
         Classify(classify::Options),
         /// How soon a new workload is recognised and its stored genes are in force
         Reaction(reaction::Options),
+        /// Whether the sampled latency is what a program feels
+        Latency(latency::Options),
+        /// What sampling costs
+        Overhead(overhead::Options),
+        /// Whether continuous sampling counts exactly what the kernel counts
+        Exact(exact::Options),
         /// Whether everything is brought back after tunerd was killed at random moments
         Crash(crash::Options),
     }
@@ -55,6 +61,9 @@ mod program {
             match self {
                 Self::Classify(options) => classify::run(context, options),
                 Self::Reaction(options) => reaction::run(context, options),
+                Self::Latency(options) => latency::run(context, options),
+                Self::Overhead(options) => overhead::run(context, options),
+                Self::Exact(options) => exact::run(context, options),
                 Self::Crash(options) => crash::run(context, options),
             }
         }

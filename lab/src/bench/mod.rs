@@ -6,6 +6,7 @@ pub mod fio;
 pub mod fiolog;
 pub mod interrupt;
 pub mod loopdev;
+pub mod probe;
 pub mod process;
 pub mod report;
 pub mod stats;
