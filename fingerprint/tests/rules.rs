@@ -141,6 +141,14 @@ fn each_dimension_flips_just_above_its_threshold() {
 }
 
 #[test]
+fn a_bio_25_sectors_from_a_stream_end_is_near_and_one_farther_is_not() {
+    for (gap, near) in [(25, 99), (26, 0)] {
+        let seen = snapshot_of((0..100).map(|number| (Op::Read, number * (8 + gap), 8)));
+        assert_eq!((seen.near, seen.gaps), (near, 99), "{gap}");
+    }
+}
+
+#[test]
 fn thresholds_are_what_decides() {
     let snapshot = Snapshot {
         reads: 60,
