@@ -147,7 +147,10 @@ mod tests {
     fn names_are_unique_and_parse_back() {
         for (index, knob) in Knob::ALL.iter().enumerate() {
             assert_eq!(knob.name().parse(), Ok(*knob));
-            assert!(Knob::ALL[index + 1..].iter().all(|other| other.name() != knob.name()), "{knob} is twice");
+            assert!(
+                Knob::ALL[index + 1..].iter().all(|other| other.name() != knob.name()),
+                "{knob} is twice"
+            );
         }
     }
 }

@@ -41,11 +41,7 @@ impl ChangeDetector {
     /// A detector that wants `debounce` windows in a row (at least 1).
     #[must_use]
     pub const fn new(debounce: u32) -> Self {
-        Self {
-            debounce: if debounce == 0 { 1 } else { debounce },
-            current: None,
-            candidate: None,
-        }
+        Self { debounce: if debounce == 0 { 1 } else { debounce }, current: None, candidate: None }
     }
 
     /// Takes in the class of the next window, `None` for an idle one.
@@ -69,10 +65,7 @@ impl ChangeDetector {
             return Verdict::Pending { candidate: class };
         }
         self.candidate = None;
-        Verdict::Changed {
-            from: self.current.replace(class),
-            to: class,
-        }
+        Verdict::Changed { from: self.current.replace(class), to: class }
     }
 
     /// The fingerprint in force; `None` until the first was confirmed.
@@ -118,11 +111,7 @@ mod tests {
     /// Feeds one letter a window (`.` is idle) and answers one a window: `=` same, `?` pending, a letter where the
     /// fingerprint became that.
     fn run(detector: &mut ChangeDetector, windows: &str) -> String {
-        let name = |wanted: Class| {
-            ['A', 'B', 'M']
-                .into_iter()
-                .find(|&letter| class(letter) == Some(wanted))
-        };
+        let name = |wanted: Class| ['A', 'B', 'M'].into_iter().find(|&letter| class(letter) == Some(wanted));
         windows
             .chars()
             .map(|letter| match detector.observe(class(letter)) {
@@ -153,11 +142,7 @@ mod tests {
             ("..A..A", "==???A"),
             ("AAB.A.B", "?A??==?"),
         ] {
-            assert_eq!(
-                run(&mut ChangeDetector::default(), windows),
-                expected,
-                "{windows}"
-            );
+            assert_eq!(run(&mut ChangeDetector::default(), windows), expected, "{windows}");
         }
     }
 
@@ -166,20 +151,11 @@ mod tests {
         let mut detector = ChangeDetector::default();
         run(&mut detector, "A");
         assert_eq!((detector.current(), detector.candidate()), (None, class('A')));
-        assert_eq!(
-            detector.observe(class('A')),
-            Verdict::Changed {
-                from: None,
-                to: class('A').unwrap()
-            }
-        );
+        assert_eq!(detector.observe(class('A')), Verdict::Changed { from: None, to: class('A').unwrap() });
         detector.observe(class('B'));
         assert_eq!(
             detector.observe(class('B')),
-            Verdict::Changed {
-                from: class('A'),
-                to: class('B').unwrap()
-            }
+            Verdict::Changed { from: class('A'), to: class('B').unwrap() }
         );
         assert_eq!((detector.current(), detector.candidate()), (class('B'), None));
     }

@@ -112,9 +112,7 @@ impl FromStr for Class {
         Self::ALL
             .into_iter()
             .find(|class| class.name() == text)
-            .ok_or_else(|| UnknownClass {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownClass { found: text.to_owned() })
     }
 }
 
@@ -155,20 +153,14 @@ mod tests {
             assert_eq!(class.index(), index);
             assert_eq!(class.to_string().parse(), Ok(class));
             assert_eq!(serde_json::to_string(&class).unwrap(), format!("\"{class}\""));
-            assert_eq!(
-                serde_json::from_str::<Class>(&format!("\"{class}\"")).unwrap(),
-                class
-            );
+            assert_eq!(serde_json::from_str::<Class>(&format!("\"{class}\"")).unwrap(), class);
         }
     }
 
     #[test]
     fn an_unknown_name_says_what_was_found_and_what_was_expected() {
         let error = "read-random".parse::<Class>().unwrap_err().to_string();
-        assert!(
-            error.contains("\"read-random\"") && error.contains("read-random-small"),
-            "{error}"
-        );
+        assert!(error.contains("\"read-random\"") && error.contains("read-random-small"), "{error}");
         assert!(serde_json::from_str::<Class>("\"Read-Random-Small\"").is_err());
     }
 }

@@ -92,13 +92,7 @@ mod tests {
     use block_types::{Op, Sector, Sectors};
 
     fn line(snapshot: &Snapshot, rule: Rule) -> serde_json::Value {
-        let line = WindowLine::new(
-            Nanos(5),
-            Nanos(250_000_005),
-            snapshot,
-            rule,
-            &Thresholds::default(),
-        );
+        let line = WindowLine::new(Nanos(5), Nanos(250_000_005), snapshot, rule, &Thresholds::default());
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(serde_json::from_str::<WindowLine>(&text).unwrap(), line);
         serde_json::from_str(&text).unwrap()
@@ -137,37 +131,21 @@ mod tests {
             assert_eq!(shown[key].to_string(), expected, "{key}");
         }
         let paper = line(tracker.snapshot(), Rule::Paper2006);
-        assert_eq!(
-            (&paper["pattern"], &paper["class"]),
-            (&"random".into(), &"write-random-large".into())
-        );
-        assert_eq!(
-            paper["class_ours"], "write-sequential-large",
-            "both are always shown"
-        );
+        assert_eq!((&paper["pattern"], &paper["class"]), (&"random".into(), &"write-random-large".into()));
+        assert_eq!(paper["class_ours"], "write-sequential-large", "both are always shown");
     }
 
     #[test]
     fn what_is_not_known_is_null() {
         let idle = line(&Snapshot::default(), Rule::Ours);
-        for key in [
-            "near_share",
-            "mean_gap_sectors",
-            "mean_size_sectors",
-            "type",
-            "pattern",
-            "size",
-            "class",
-        ] {
+        for key in ["near_share", "mean_gap_sectors", "mean_size_sectors", "type", "pattern", "size", "class"]
+        {
             assert!(idle[key].is_null(), "{key} is {}", idle[key]);
         }
         let mut tracker = Tracker::new(Thresholds::default());
         tracker.observe(Op::Read, Sector(77), Sectors(8), true);
         let single = line(tracker.snapshot(), Rule::Ours);
-        assert_eq!(
-            (&single["type"], &single["size"]),
-            (&"read".into(), &"small".into())
-        );
+        assert_eq!((&single["type"], &single["size"]), (&"read".into(), &"small".into()));
         assert!(single["pattern"].is_null() && single["class"].is_null());
     }
 }

@@ -78,26 +78,13 @@ impl Profile {
             random_read_size,
             jump,
         } = *self;
-        [
-            read_share,
-            near_share,
-            sync_share,
-            flush_ratio,
-            discard_ratio,
-            write_size,
-            random_read_size,
-            jump,
-        ]
+        [read_share, near_share, sync_share, flush_ratio, discard_ratio, write_size, random_read_size, jump]
     }
 
     /// How unlike two workloads are: the root mean square of the differences, 0 (alike) to 1.
     #[must_use]
     pub fn distance(&self, other: &Self) -> f64 {
-        let squares = self
-            .features()
-            .into_iter()
-            .zip(other.features())
-            .map(|(a, b)| (a - b) * (a - b));
+        let squares = self.features().into_iter().zip(other.features()).map(|(a, b)| (a - b) * (a - b));
         (squares.sum::<f64>() / Self::FEATURES as f64).sqrt()
     }
 }
@@ -108,11 +95,7 @@ fn mean_jump(snapshot: &Snapshot) -> f64 {
         // The middle of bucket b on the log scale is b − ½.
         (count + here, octaves + here as f64 * (bucket as f64 - 0.5))
     });
-    if count == 0 {
-        0.0
-    } else {
-        (octaves / count as f64 / JUMP_OCTAVES).min(1.0)
-    }
+    if count == 0 { 0.0 } else { (octaves / count as f64 / JUMP_OCTAVES).min(1.0) }
 }
 
 #[cfg(test)]
@@ -122,9 +105,7 @@ mod tests {
     use block_types::{Op, Sector, Sectors};
 
     fn lcg(seed: &mut u64) -> u64 {
-        *seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *seed >> 33
     }
 
@@ -133,11 +114,7 @@ mod tests {
         let mut tracker = Tracker::new(Thresholds::default());
         let mut seed = sectors;
         for number in 0..mib * 2048 / sectors {
-            let place = if sequential {
-                number
-            } else {
-                lcg(&mut seed) % (1 << 29) / sectors
-            };
+            let place = if sequential { number } else { lcg(&mut seed) % (1 << 29) / sectors };
             tracker.observe(op, Sector(place * sectors), Sectors(sectors), true);
         }
         Profile::of(tracker.snapshot()).unwrap()
@@ -163,37 +140,19 @@ mod tests {
             profile(Op::Write, false, 8, 16),
         ];
         let again = profile(Op::Read, false, 8, 2);
-        assert!(
-            again.distance(&kinds[1]) < 0.01,
-            "a shorter look at the same work"
-        );
+        assert!(again.distance(&kinds[1]) < 0.01, "a shorter look at the same work");
         for (index, one) in kinds.iter().enumerate() {
             for other in &kinds[index + 1..] {
-                assert!(
-                    one.distance(other) > 0.1,
-                    "{one:?} and {other:?}: {}",
-                    one.distance(other)
-                );
+                assert!(one.distance(other) > 0.1, "{one:?} and {other:?}: {}", one.distance(other));
             }
         }
     }
 
     #[test]
     fn flushes_and_discards_show() {
-        let plain = Snapshot {
-            writes: 100,
-            write_sectors: 800,
-            gaps: 100,
-            ..Snapshot::default()
-        };
-        let syncing = Snapshot {
-            flushes: 100,
-            ..plain.clone()
-        };
-        let trimming = Snapshot {
-            discards: 300,
-            ..plain.clone()
-        };
+        let plain = Snapshot { writes: 100, write_sectors: 800, gaps: 100, ..Snapshot::default() };
+        let syncing = Snapshot { flushes: 100, ..plain.clone() };
+        let trimming = Snapshot { discards: 300, ..plain.clone() };
         let [plain, syncing, trimming] = [plain, syncing, trimming].map(|it| Profile::of(&it).unwrap());
         assert!((syncing.flush_ratio - 0.5).abs() < 1e-12 && (trimming.discard_ratio - 0.75).abs() < 1e-12);
         assert!(plain.distance(&syncing) > 0.1 && plain.distance(&trimming) > 0.1);
@@ -202,13 +161,6 @@ mod tests {
     #[test]
     fn without_data_bios_or_gaps_there_is_none() {
         assert_eq!(Profile::of(&Snapshot::default()), None);
-        assert_eq!(
-            Profile::of(&Snapshot {
-                reads: 1,
-                read_sectors: 8,
-                ..Snapshot::default()
-            }),
-            None
-        );
+        assert_eq!(Profile::of(&Snapshot { reads: 1, read_sectors: 8, ..Snapshot::default() }), None);
     }
 }

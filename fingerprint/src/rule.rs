@@ -57,9 +57,7 @@ impl FromStr for Rule {
         Self::ALL
             .into_iter()
             .find(|rule| rule.name() == text)
-            .ok_or_else(|| UnknownRule {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownRule { found: text.to_owned() })
     }
 }
 
@@ -111,19 +109,9 @@ impl Thresholds {
     /// [`BadThreshold`] where `read_write_ratio` is not a finite number above 0, or `near_share` not above 0
     /// and at most 1.
     pub fn checked(self) -> Result<Self, BadThreshold> {
-        let bad = |name, found, expected| {
-            Err(BadThreshold {
-                name,
-                found,
-                expected,
-            })
-        };
+        let bad = |name, found, expected| Err(BadThreshold { name, found, expected });
         if !(self.read_write_ratio.is_finite() && self.read_write_ratio > 0.0) {
-            return bad(
-                "read_write_ratio",
-                self.read_write_ratio,
-                "a finite number above 0",
-            );
+            return bad("read_write_ratio", self.read_write_ratio, "a finite number above 0");
         }
         if !(self.near_share > 0.0 && self.near_share <= 1.0) {
             return bad("near_share", self.near_share, "a share above 0 and at most 1");
@@ -142,13 +130,7 @@ mod tests {
             assert_eq!(rule.to_string().parse(), Ok(rule));
             assert_eq!(serde_json::to_string(&rule).unwrap(), format!("\"{rule}\""));
         }
-        assert!(
-            "paper"
-                .parse::<Rule>()
-                .unwrap_err()
-                .to_string()
-                .contains("paper-2006")
-        );
+        assert!("paper".parse::<Rule>().unwrap_err().to_string().contains("paper-2006"));
     }
 
     #[test]
@@ -163,10 +145,7 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap().checked().unwrap_err().name, name);
         }
-        let nan = Thresholds {
-            near_share: f64::NAN,
-            ..Thresholds::default()
-        };
+        let nan = Thresholds { near_share: f64::NAN, ..Thresholds::default() };
         assert!(nan.checked().is_err());
         assert_eq!(Thresholds::default().checked(), Ok(Thresholds::default()));
     }

@@ -172,14 +172,10 @@ impl Snapshot {
             (discards, theirs.discards),
             (others, theirs.others),
         ];
-        let buckets = size_log2
-            .iter_mut()
-            .zip(theirs.size_log2)
-            .chain(gap_log2.iter_mut().zip(theirs.gap_log2));
-        let sums = [
-            (gap_sum_sectors, theirs.gap_sum_sectors),
-            (distance_sum_sectors, theirs.distance_sum_sectors),
-        ];
+        let buckets =
+            size_log2.iter_mut().zip(theirs.size_log2).chain(gap_log2.iter_mut().zip(theirs.gap_log2));
+        let sums =
+            [(gap_sum_sectors, theirs.gap_sum_sectors), (distance_sum_sectors, theirs.distance_sum_sectors)];
         let mut all = true;
         for (mine, theirs) in counters.into_iter().chain(buckets) {
             let combined = counter(*mine, theirs);
@@ -295,11 +291,7 @@ impl Snapshot {
                 self.distance_sum_sectors <= limit
             }
         };
-        Some(if sequential {
-            Pattern::Sequential
-        } else {
-            Pattern::Random
-        })
+        Some(if sequential { Pattern::Sequential } else { Pattern::Random })
     }
 
     /// Small or large; `None` without data bios.

@@ -35,34 +35,20 @@ impl StreamTable {
     /// An empty table in which a bio continues a stream if it starts at most `near` from its end.
     #[must_use]
     pub fn new(near: Sectors) -> Self {
-        Self {
-            near,
-            ends: Vec::with_capacity(STREAM_ENDS),
-            previous: None,
-            bios: 0,
-        }
+        Self { near, ends: Vec::with_capacity(STREAM_ENDS), previous: None, bios: 0 }
     }
 
     /// Takes in one data bio and answers how far it was from what came before.
     pub fn observe(&mut self, sector: Sector, sectors: Sectors) -> Gap {
         let moved = (sector.offset(sectors), self.bios);
         self.bios += 1;
-        let distance = self
-            .previous
-            .replace(sector)
-            .map(|previous| sector.distance(previous));
-        let nearest = self
-            .ends
-            .iter_mut()
-            .map(|end| (sector.distance(end.0), end))
-            .min_by_key(|(gap, _)| *gap);
+        let distance = self.previous.replace(sector).map(|previous| sector.distance(previous));
+        let nearest =
+            self.ends.iter_mut().map(|end| (sector.distance(end.0), end)).min_by_key(|(gap, _)| *gap);
         let gap = match nearest {
             Some((gap, end)) if gap <= self.near => {
                 *end = moved;
-                return Gap {
-                    nearest: Some(gap),
-                    distance,
-                };
+                return Gap { nearest: Some(gap), distance };
             }
             far => far.map(|(gap, _)| gap),
         };
@@ -71,10 +57,7 @@ impl StreamTable {
         } else if let Some(oldest) = self.ends.iter_mut().min_by_key(|end| end.1) {
             *oldest = moved;
         }
-        Gap {
-            nearest: gap,
-            distance,
-        }
+        Gap { nearest: gap, distance }
     }
 
     /// Forgets everything: what follows was not seen to follow what came before (sampling was off meanwhile).
@@ -96,50 +79,24 @@ mod tests {
 
     fn near_of(table: &mut StreamTable, sector: u64, sectors: u64) -> Option<bool> {
         let near = table.near();
-        table
-            .observe(Sector(sector), Sectors(sectors))
-            .nearest
-            .map(|gap| gap <= near)
+        table.observe(Sector(sector), Sectors(sectors)).nearest.map(|gap| gap <= near)
     }
 
     #[test]
     fn the_first_bio_has_no_gap_and_the_next_two() {
         let mut table = StreamTable::new(Sectors(25));
-        assert_eq!(
-            table.observe(Sector(1000), Sectors(8)),
-            Gap {
-                nearest: None,
-                distance: None
-            }
-        );
+        assert_eq!(table.observe(Sector(1000), Sectors(8)), Gap { nearest: None, distance: None });
         let next = table.observe(Sector(1008), Sectors(8));
-        assert_eq!(
-            next,
-            Gap {
-                nearest: Some(Sectors(0)),
-                distance: Some(Sectors(8))
-            }
-        );
+        assert_eq!(next, Gap { nearest: Some(Sectors(0)), distance: Some(Sectors(8)) });
         let back = table.observe(Sector(0), Sectors(8));
-        assert_eq!(
-            back,
-            Gap {
-                nearest: Some(Sectors(1016)),
-                distance: Some(Sectors(1008))
-            }
-        );
+        assert_eq!(back, Gap { nearest: Some(Sectors(1016)), distance: Some(Sectors(1008)) });
         table.restart();
         assert_eq!(table.observe(Sector(8), Sectors(8)), Gap::default());
     }
 
     #[test]
     fn near_is_up_to_and_with_25_sectors_in_either_direction() {
-        for (start, near) in [
-            (1008 + 25, true),
-            (1008 - 25, true),
-            (1008 + 26, false),
-            (1008 - 26, false),
-        ] {
+        for (start, near) in [(1008 + 25, true), (1008 - 25, true), (1008 + 26, false), (1008 - 26, false)] {
             let mut table = StreamTable::new(Sectors(25));
             table.observe(Sector(1000), Sectors(8));
             assert_eq!(near_of(&mut table, start, 8), Some(near), "{start}");
@@ -169,9 +126,7 @@ mod tests {
             let near = near_of(&mut table, 10_000_000_000 + round * 8, 8);
             assert!(round == 0 || near == Some(true), "lost in round {round}");
             for _ in 0..15 {
-                seed = seed
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 table.observe(Sector(seed >> 33), Sectors(8));
             }
         }
@@ -181,9 +136,6 @@ mod tests {
     fn the_end_of_the_address_space_does_not_wrap() {
         let mut table = StreamTable::new(Sectors(25));
         table.observe(Sector(u64::MAX - 3), Sectors(8));
-        assert_eq!(
-            table.observe(Sector(0), Sectors(8)).nearest,
-            Some(Sectors(u64::MAX))
-        );
+        assert_eq!(table.observe(Sector(0), Sectors(8)).nearest, Some(Sectors(u64::MAX)));
     }
 }

@@ -17,11 +17,7 @@ impl Tracker {
     /// Starts with nothing seen.
     #[must_use]
     pub fn new(thresholds: Thresholds) -> Self {
-        Self {
-            thresholds,
-            table: StreamTable::new(thresholds.near_sectors),
-            snapshot: Snapshot::default(),
-        }
+        Self { thresholds, table: StreamTable::new(thresholds.near_sectors), snapshot: Snapshot::default() }
     }
 
     /// Counts one bio. A write without data is a flush, as the block layer submits it; a read without data is
@@ -30,12 +26,7 @@ impl Tracker {
         let data = op.is_data() && sectors > Sectors::ZERO;
         if data {
             let gap = self.table.observe(sector, sectors);
-            let bio = DataBio {
-                write: op == Op::Write,
-                sectors,
-                sync,
-                gap,
-            };
+            let bio = DataBio { write: op == Op::Write, sectors, sync, gap };
             self.snapshot.update(&bio, self.thresholds.near_sectors);
         } else {
             self.snapshot.count_other(match op {
@@ -95,19 +86,8 @@ mod tests {
         tracker.observe(Op::Write, Sector(1_000_008), Sectors(8), false);
         let seen = tracker.take();
         assert_eq!((seen.flushes, seen.discards, seen.others), (2, 1, 4));
-        assert_eq!(
-            (seen.reads, seen.writes, seen.write_sectors, seen.sync),
-            (0, 2, 16, 1)
-        );
-        assert_eq!(
-            (
-                seen.gaps,
-                seen.near,
-                seen.gap_sum_sectors,
-                seen.distance_sum_sectors
-            ),
-            (1, 1, 0, 8)
-        );
+        assert_eq!((seen.reads, seen.writes, seen.write_sectors, seen.sync), (0, 2, 16, 1));
+        assert_eq!((seen.gaps, seen.near, seen.gap_sum_sectors, seen.distance_sum_sectors), (1, 1, 0, 8));
         assert_eq!(*tracker.snapshot(), Snapshot::default());
     }
 

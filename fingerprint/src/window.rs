@@ -71,11 +71,7 @@ impl WindowPolicy {
         if elapsed >= self.max {
             return WindowVerdict::Close(Closed::Timeout);
         }
-        let left = if elapsed < self.min {
-            self.min - elapsed
-        } else {
-            self.step
-        };
+        let left = if elapsed < self.min { self.min - elapsed } else { self.step };
         // At least a nanosecond on: a step of zero must not make the caller spin.
         let next_look = now + left.min(self.max - elapsed).max(Nanos(1));
         WindowVerdict::Open { next_look }
@@ -89,18 +85,12 @@ mod tests {
     const OPENED: Nanos = Nanos(1_000_000_000_000);
 
     fn verdict(after_ms: u64, bios: u64, sectors_each: u64) -> WindowVerdict {
-        let counted = Snapshot {
-            reads: bios,
-            read_sectors: bios * sectors_each,
-            ..Snapshot::default()
-        };
+        let counted = Snapshot { reads: bios, read_sectors: bios * sectors_each, ..Snapshot::default() };
         WindowPolicy::default().verdict(OPENED, OPENED + Nanos::from_millis(after_ms), &counted)
     }
 
     fn look_at(ms: u64) -> WindowVerdict {
-        WindowVerdict::Open {
-            next_look: OPENED + Nanos::from_millis(ms),
-        }
+        WindowVerdict::Open { next_look: OPENED + Nanos::from_millis(ms) }
     }
 
     #[test]
@@ -123,23 +113,13 @@ mod tests {
             // A late look at a full window.
             (9_000, 16, 8, full),
         ] {
-            assert_eq!(
-                verdict(after_ms, bios, sectors),
-                expected,
-                "{bios} bios after {after_ms} ms"
-            );
+            assert_eq!(verdict(after_ms, bios, sectors), expected, "{bios} bios after {after_ms} ms");
         }
     }
 
     #[test]
     fn few_bios_that_were_forced_out_still_have_a_class() {
-        let counted = Snapshot {
-            reads: 3,
-            read_sectors: 24,
-            gaps: 3,
-            near: 0,
-            ..Snapshot::default()
-        };
+        let counted = Snapshot { reads: 3, read_sectors: 24, gaps: 3, near: 0, ..Snapshot::default() };
         let policy = WindowPolicy::default();
         let verdict = policy.verdict(OPENED, OPENED + policy.max, &counted);
         assert_eq!(verdict, WindowVerdict::Close(Closed::Timeout));
@@ -150,35 +130,16 @@ mod tests {
     #[test]
     fn the_next_look_is_always_later_than_now() {
         let counted = Snapshot::default();
-        let odd = WindowPolicy {
-            step: Nanos::ZERO,
-            ..WindowPolicy::default()
-        };
+        let odd = WindowPolicy { step: Nanos::ZERO, ..WindowPolicy::default() };
         let now = OPENED + Nanos::from_millis(500);
-        assert_eq!(
-            odd.verdict(OPENED, now, &counted),
-            WindowVerdict::Open {
-                next_look: now + Nanos(1)
-            }
-        );
+        assert_eq!(odd.verdict(OPENED, now, &counted), WindowVerdict::Open { next_look: now + Nanos(1) });
         // The clock went back.
         let before = Nanos(OPENED.0 - 5);
         let verdict = odd.verdict(OPENED, before, &counted);
-        assert_eq!(
-            verdict,
-            WindowVerdict::Open {
-                next_look: before + odd.min
-            }
-        );
+        assert_eq!(verdict, WindowVerdict::Open { next_look: before + odd.min });
         // A minimum above the maximum: the maximum rules.
-        let inverted = WindowPolicy {
-            min: Nanos::from_millis(5_000),
-            ..odd
-        };
+        let inverted = WindowPolicy { min: Nanos::from_millis(5_000), ..odd };
         let at = |ms| inverted.verdict(OPENED, OPENED + Nanos::from_millis(ms), &counted);
-        assert_eq!(
-            (at(0), at(2_000)),
-            (look_at(2_000), WindowVerdict::Close(Closed::Timeout))
-        );
+        assert_eq!((at(0), at(2_000)), (look_at(2_000), WindowVerdict::Close(Closed::Timeout)));
     }
 }

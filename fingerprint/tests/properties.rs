@@ -60,10 +60,9 @@ impl RunningMeans {
         } else {
             self.reads += 1.0;
         }
-        for (mean, value) in [
-            (&mut self.distance, distance.map(|it| it as f64)),
-            (&mut self.size, Some(sectors as f64)),
-        ] {
+        for (mean, value) in
+            [(&mut self.distance, distance.map(|it| it as f64)), (&mut self.size, Some(sectors as f64))]
+        {
             if let Some(value) = value {
                 mean.1 += 1.0;
                 mean.0 += (value - mean.0) / mean.1;
@@ -93,16 +92,8 @@ impl RunningMeans {
         }
         let name = format!(
             "{}-{}-{}",
-            if self.reads > 2.0 * self.writes {
-                "read"
-            } else {
-                "write"
-            },
-            if self.distance.0 > 25.0 {
-                "random"
-            } else {
-                "sequential"
-            },
+            if self.reads > 2.0 * self.writes { "read" } else { "write" },
+            if self.distance.0 > 25.0 { "random" } else { "sequential" },
             if self.size.0 > 8.0 { "large" } else { "small" },
         );
         Some(name.parse().ok())
@@ -255,10 +246,7 @@ fn buckets_are_where_the_kernel_side_puts_them() {
         (1 << 47, 15, 47),
         (u64::MAX, 15, 47),
     ] {
-        let found = (
-            Snapshot::size_bucket(Sectors(sectors)),
-            Snapshot::gap_bucket(Sectors(sectors)),
-        );
+        let found = (Snapshot::size_bucket(Sectors(sectors)), Snapshot::gap_bucket(Sectors(sectors)));
         assert_eq!(found, (size, gap), "{sectors} sectors");
     }
 }

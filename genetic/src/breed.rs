@@ -37,17 +37,7 @@ pub(crate) fn offspring<R: Rng>(
 fn cross<R: Rng>(one: &Genome, other: &Genome, crossover: Crossover, rng: &mut R) -> [Genome; 2] {
     let genes = one.0.len();
     let mut build = |from_one: &mut dyn FnMut(usize, &mut R) -> bool| {
-        Genome(
-            (0..genes)
-                .map(|gene| {
-                    if from_one(gene, rng) {
-                        one.0[gene]
-                    } else {
-                        other.0[gene]
-                    }
-                })
-                .collect(),
-        )
+        Genome((0..genes).map(|gene| if from_one(gene, rng) { one.0[gene] } else { other.0[gene] }).collect())
     };
     match crossover {
         Crossover::Uniform => {
@@ -100,9 +90,7 @@ mod tests {
 
     /// Parent `n` has the genes 100·n, 100·n + 1, … so that a gene tells whose it is.
     fn parents(count: u64, genes: u64) -> Vec<Genome> {
-        (0..count)
-            .map(|parent| Genome((0..genes).map(|gene| 100 * parent + gene).collect()))
-            .collect()
+        (0..count).map(|parent| Genome((0..genes).map(|gene| 100 * parent + gene).collect())).collect()
     }
 
     fn families(genome: &Genome) -> Vec<u64> {
@@ -123,13 +111,7 @@ mod tests {
             assert_eq!(whose[..4], [vec![2, 3], vec![2, 3], vec![0, 1], vec![0, 1]]);
             assert_eq!(next[4..], [3, 2, 1, 0].map(|survivor| parents[survivor].clone()));
             for child in &next {
-                assert!(
-                    child
-                        .0
-                        .iter()
-                        .enumerate()
-                        .all(|(place, gene)| gene % 100 == place as u64)
-                );
+                assert!(child.0.iter().enumerate().all(|(place, gene)| gene % 100 == place as u64));
             }
         }
     }
@@ -140,40 +122,20 @@ mod tests {
         let parents = parents(2, 40);
         for _ in 0..50 {
             let [one, other] = cross(&parents[0], &parents[1], Crossover::SinglePointTwins, &mut rng);
-            let cuts = one
-                .0
-                .windows(2)
-                .filter(|pair| pair[0] / 100 != pair[1] / 100)
-                .count();
+            let cuts = one.0.windows(2).filter(|pair| pair[0] / 100 != pair[1] / 100).count();
             assert_eq!(cuts, 1);
             assert!(one.0.iter().zip(&other.0).all(|(a, b)| a / 100 != b / 100));
         }
         let [one, other] = cross(&parents[0], &parents[1], Crossover::Uniform, &mut rng);
-        assert!(
-            one.0.iter().zip(&other.0).any(|(a, b)| a == b),
-            "each is drawn anew"
-        );
+        assert!(one.0.iter().zip(&other.0).any(|(a, b)| a == b), "each is drawn anew");
         let from_first = one.0.iter().filter(|gene| **gene < 100).count();
-        assert!(
-            (10..=30).contains(&from_first),
-            "{from_first} of 40 from the first parent"
-        );
+        assert!((10..=30).contains(&from_first), "{from_first} of 40 from the first parent");
     }
 
     #[test]
     fn fewer_or_odd_survivors_still_fill_the_generation() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        for (count, children) in [
-            (1, 8),
-            (2, 8),
-            (3, 8),
-            (4, 8),
-            (5, 5),
-            (3, 5),
-            (7, 7),
-            (1, 2),
-            (2, 2),
-        ] {
+        for (count, children) in [(1, 8), (2, 8), (3, 8), (4, 8), (5, 5), (3, 5), (7, 7), (1, 2), (2, 2)] {
             for crossover in [Crossover::Uniform, Crossover::SinglePointTwins] {
                 let parents = parents(count, 1);
                 let next = offspring(&parents, children, crossover, &mut rng);
@@ -185,16 +147,8 @@ mod tests {
 
     #[test]
     fn as_many_genes_mutate_as_the_rate_says() {
-        let wide = |place: u64| {
-            GeneSpec::new(
-                format!("g{place}"),
-                Scale::Linear {
-                    min: 0,
-                    max: u64::MAX,
-                },
-                0,
-            )
-        };
+        let wide =
+            |place: u64| GeneSpec::new(format!("g{place}"), Scale::Linear { min: 0, max: u64::MAX }, 0);
         let space = Space::new((0..6).map(wide).collect(), Vec::new()).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         for (rate, expected) in [(0.10, 5.0), (0.15, 7.0), (0.45, 22.0), (0.0, 1.0)] {
@@ -213,14 +167,8 @@ mod tests {
             // Draws with replacement: of 48 places n draws hit 48·(1 − (47/48)^n).
             let distinct = 48.0 * (1.0 - (47.0_f64 / 48.0).powf(expected));
             let mean = f64::from(changed) / f64::from(rounds);
-            assert!(
-                (mean / distinct - 1.0).abs() < 0.05,
-                "rate {rate}: {mean}, expected {distinct}"
-            );
-            assert!(
-                hits.iter().all(|&hit| hit > 0),
-                "every child and every gene can be hit: {hits:?}"
-            );
+            assert!((mean / distinct - 1.0).abs() < 0.05, "rate {rate}: {mean}, expected {distinct}");
+            assert!(hits.iter().all(|&hit| hit > 0), "every child and every gene can be hit: {hits:?}");
         }
     }
 
@@ -254,9 +202,6 @@ mod tests {
             raised += u32::from(child[0].0[0] > 10 && child[0].0[1] == child[0].0[0]);
             lowered += u32::from(child[0].0[1] < 10 && child[0].0[0] == child[0].0[1]);
         }
-        assert!(
-            raised > 200 && lowered > 100,
-            "raised {raised}, lowered {lowered}"
-        );
+        assert!(raised > 200 && lowered > 100, "raised {raised}, lowered {lowered}");
     }
 }

@@ -15,11 +15,7 @@ pub struct Child {
 
 impl Child {
     pub(crate) fn new(genome: Genome, phenotypes: usize) -> Self {
-        Self {
-            genome,
-            scores: vec![None; phenotypes],
-            void: false,
-        }
+        Self { genome, scores: vec![None; phenotypes], void: false }
     }
 
     /// Its genes.

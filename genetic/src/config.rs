@@ -126,19 +126,11 @@ impl MoilanenConfig {
         if let Mutation::Iterative { max_share } = self.mutation
             && !(max_share > 0.0 && max_share <= 1.0)
         {
-            return bad(
-                "mutation.iterative.max_share",
-                max_share.to_string(),
-                "a share above 0, at most 1",
-            );
+            return bad("mutation.iterative.max_share", max_share.to_string(), "a share above 0, at most 1");
         }
         let usable = |weight: &f64| weight.is_finite() && *weight >= 0.0;
         if !(self.weights.iter().all(usable) && self.weights.iter().any(|weight| *weight > 0.0)) {
-            return bad(
-                "weights",
-                format!("{:?}", self.weights),
-                "weights from 0, at least one above",
-            );
+            return bad("weights", format!("{:?}", self.weights), "weights from 0, at least one above");
         }
         Ok(())
     }

@@ -192,11 +192,7 @@ impl Library {
         let expected = &self.config().objective;
         if file.objective != *expected {
             let (origin, expected) = (origin.to_owned(), expected.clone());
-            return Err(ImportError::Objective {
-                origin,
-                found: file.objective,
-                expected,
-            });
+            return Err(ImportError::Objective { origin, found: file.objective, expected });
         }
         let mut whole = self.clone();
         let mut imported = Imported::default();
@@ -205,12 +201,7 @@ impl Library {
             let key = entry.key();
             let problem = |problem: String| {
                 let (origin, key) = (origin.to_owned(), Box::new(key.clone()));
-                ImportError::Entry {
-                    origin,
-                    number: index + 1,
-                    key,
-                    problem,
-                }
+                ImportError::Entry { origin, number: index + 1, key, problem }
             };
             accept(&entry).map_err(problem)?;
             if entry.genes.is_empty() {
@@ -232,15 +223,8 @@ impl Library {
                 updated_unix_ms: entry.updated_unix_ms,
                 provenance: Some(entry.provenance.unwrap_or_else(|| file.provenance.clone())),
             };
-            whole
-                .put(key.clone(), top)
-                .map_err(|error: LibraryError| problem(error.to_string()))?;
-            if there {
-                &mut imported.replaced
-            } else {
-                &mut imported.added
-            }
-            .push(key);
+            whole.put(key.clone(), top).map_err(|error: LibraryError| problem(error.to_string()))?;
+            if there { &mut imported.replaced } else { &mut imported.added }.push(key);
         }
         *self = whole;
         Ok(imported)
@@ -251,11 +235,7 @@ impl ExchangeEntry {
     /// Whose genes they are.
     #[must_use]
     pub fn key(&self) -> Key {
-        Key {
-            device: self.device.clone(),
-            class: self.class.clone(),
-            scheduler: self.scheduler.clone(),
-        }
+        Key { device: self.device.clone(), class: self.class.clone(), scheduler: self.scheduler.clone() }
     }
 }
 
@@ -278,25 +258,14 @@ impl ExchangeFile {
             let text = error.to_string();
             let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
             let (line, column) = (error.line(), error.column());
-            ImportError::Syntax {
-                origin: origin.to_owned(),
-                line,
-                column,
-                message,
-            }
+            ImportError::Syntax { origin: origin.to_owned(), line, column, message }
         };
         let header: Header = serde_json::from_str(text).map_err(syntax)?;
         if header.schema != SCHEMA {
-            return Err(ImportError::Schema {
-                origin: origin.to_owned(),
-                found: header.schema,
-            });
+            return Err(ImportError::Schema { origin: origin.to_owned(), found: header.schema });
         }
         if !(1..=u64::from(SCHEMA_VERSION)).contains(&header.version) {
-            return Err(ImportError::Version {
-                origin: origin.to_owned(),
-                found: header.version,
-            });
+            return Err(ImportError::Version { origin: origin.to_owned(), found: header.version });
         }
         serde_json::from_str(text).map_err(syntax)
     }

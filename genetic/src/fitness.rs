@@ -105,10 +105,7 @@ fn ranks(scores: &[Fitness]) -> Vec<f64> {
 pub fn general_fitness(scores: &[Vec<Fitness>], weights: &[f64]) -> Vec<f64> {
     let mut general = vec![0.0; scores.len()];
     for (phenotype, weight) in weights.iter().enumerate() {
-        let column: Vec<Fitness> = scores
-            .iter()
-            .filter_map(|row| row.get(phenotype).copied())
-            .collect();
+        let column: Vec<Fitness> = scores.iter().filter_map(|row| row.get(phenotype).copied()).collect();
         for (sum, rank) in general.iter_mut().zip(ranks(&column)) {
             *sum += weight * rank;
         }

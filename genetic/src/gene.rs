@@ -71,10 +71,9 @@ impl Scale {
         match self {
             Self::Linear { min, max } | Self::Log { min, max } => (*min, *max),
             Self::Boolean => (0, 1),
-            Self::Ordinal(values) => (
-                values.first().copied().unwrap_or(0),
-                values.last().copied().unwrap_or(0),
-            ),
+            Self::Ordinal(values) => {
+                (values.first().copied().unwrap_or(0), values.last().copied().unwrap_or(0))
+            }
             Self::Categorical(count) => (0, count.saturating_sub(1)),
         }
     }
@@ -83,11 +82,9 @@ impl Scale {
     #[must_use]
     pub fn snap(&self, value: u64) -> u64 {
         match self {
-            Self::Ordinal(values) => values
-                .iter()
-                .copied()
-                .min_by_key(|&there| there.abs_diff(value))
-                .unwrap_or(value),
+            Self::Ordinal(values) => {
+                values.iter().copied().min_by_key(|&there| there.abs_diff(value)).unwrap_or(value)
+            }
             _ => {
                 let (min, max) = self.bounds();
                 value.clamp(min, max.max(min))
@@ -98,11 +95,7 @@ impl Scale {
     /// The value at `position`, 0 (first) to 1 (last), in the scale's own measure.
     #[must_use]
     pub fn at(&self, position: f64) -> u64 {
-        let position = if position.is_finite() {
-            position.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
+        let position = if position.is_finite() { position.clamp(0.0, 1.0) } else { 0.0 };
         let nth = |count: usize| ((position * count as f64) as usize).min(count.saturating_sub(1));
         match self {
             Self::Linear { min, max } => {
@@ -124,11 +117,7 @@ impl Scale {
     pub fn position(&self, value: u64) -> f64 {
         let value = self.snap(value);
         let between = |value: f64, low: f64, high: f64| {
-            if high > low {
-                ((value - low) / (high - low)).clamp(0.0, 1.0)
-            } else {
-                0.0
-            }
+            if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 }
         };
         match self {
             Self::Log { min, max } => between((value as f64).ln(), (*min as f64).ln(), (*max as f64).ln()),
@@ -161,10 +150,7 @@ impl Scale {
                 self.at(self.position(from) + rng.random_range(-max_share..=max_share))
             }
             Self::Ordinal(values) => {
-                let index = values
-                    .iter()
-                    .position(|&there| there == self.snap(from))
-                    .unwrap_or(0);
+                let index = values.iter().position(|&there| there == self.snap(from)).unwrap_or(0);
                 let last = values.len() - 1;
                 // At least to a neighbour: 29 % of three values is none.
                 let reach = ((max_share * last as f64).round() as usize).max(1);
@@ -200,13 +186,7 @@ impl GeneSpec {
     /// A gene without special values.
     #[must_use]
     pub fn new(name: impl Into<String>, scale: Scale, default: u64) -> Self {
-        Self {
-            name: name.into(),
-            scale,
-            specials: Vec::new(),
-            default,
-            known_good: None,
-        }
+        Self { name: name.into(), scale, specials: Vec::new(), default, known_good: None }
     }
 
     /// With special values beside the scale.
@@ -262,11 +242,7 @@ impl GeneSpec {
     /// `value` if it is an allele, else the nearest on the scale.
     #[must_use]
     pub fn snap(&self, value: u64) -> u64 {
-        if self.is_special(value) {
-            value
-        } else {
-            self.scale.snap(value)
-        }
+        if self.is_special(value) { value } else { self.scale.snap(value) }
     }
 
     /// Child `index` of `children` in an even first generation: min + range ⁄ children × index in the knob's
@@ -298,9 +274,7 @@ impl GeneSpec {
         if self.specials.is_empty() {
             return None;
         }
-        self.specials
-            .get(rng.random_range(0..DRAWS_ON_SCALE + self.specials.len()))
-            .copied()
+        self.specials.get(rng.random_range(0..DRAWS_ON_SCALE + self.specials.len())).copied()
     }
 }
 
@@ -328,10 +302,7 @@ mod tests {
         let log = spec(Scale::Log { min: 1, max: 256 });
         assert_eq!(spread(&log), [1, 2, 4, 8, 16, 32, 64, 128]);
         assert_eq!(spread(&spec(Scale::Boolean)), [0, 0, 0, 0, 1, 1, 1, 1]);
-        assert_eq!(
-            spread(&spec(Scale::Ordinal(vec![0, 1, 2]))),
-            [0, 0, 0, 1, 1, 1, 2, 2]
-        );
+        assert_eq!(spread(&spec(Scale::Ordinal(vec![0, 1, 2]))), [0, 0, 0, 1, 1, 1, 2, 2]);
         assert_eq!(spread(&spec(Scale::Categorical(4))), [0, 0, 1, 1, 2, 2, 3, 3]);
     }
 
@@ -342,11 +313,7 @@ mod tests {
         };
         assert_eq!(log(&[0]), [1, 2, 4, 8, 16, 32, 64, 0]);
         assert_eq!(log(&[0, 1_000]), [1, 2, 4, 8, 16, 32, 0, 1_000]);
-        assert_eq!(
-            log(&[11, 12, 13, 14, 15, 16])[3..],
-            [8, 11, 12, 13, 14],
-            "half at most"
-        );
+        assert_eq!(log(&[11, 12, 13, 14, 15, 16])[3..], [8, 11, 12, 13, 14], "half at most");
     }
 
     fn shares(spec: &GeneSpec, from: Option<u64>) -> impl Fn(u64) -> f64 + use<> {
@@ -365,20 +332,8 @@ mod tests {
         let booleans = shares(&GeneSpec::new("gene", Scale::Boolean, 0), None);
         assert!(near(booleans(0), 0.5) && near(booleans(1), 0.5));
         let ordinals = shares(&GeneSpec::new("gene", Scale::Ordinal(vec![3, 5, 9]), 3), None);
-        assert!(
-            [3, 5, 9]
-                .into_iter()
-                .all(|value| near(ordinals(value), 1.0 / 3.0))
-        );
-        let off = GeneSpec::new(
-            "gene",
-            Scale::Log {
-                min: 100,
-                max: 10_000,
-            },
-            100,
-        )
-        .with_specials([0]);
+        assert!([3, 5, 9].into_iter().all(|value| near(ordinals(value), 1.0 / 3.0)));
+        let off = GeneSpec::new("gene", Scale::Log { min: 100, max: 10_000 }, 100).with_specials([0]);
         for from in [None, Some(1_000), Some(0)] {
             assert!(near(shares(&off, from)(0), 0.125), "from {from:?}");
         }
@@ -396,21 +351,11 @@ mod tests {
     fn the_papers_range_is_half_to_one_and_a_half_defaults() {
         assert_eq!(paper_range(500), (250, 750));
         assert_eq!(paper_range(5), (3, 7), "inwards: 2.5‥7.5");
-        assert_eq!(
-            (paper_range(0), paper_range(1), paper_range(u64::MAX).1),
-            ((0, 0), (1, 1), u64::MAX)
-        );
+        assert_eq!((paper_range(0), paper_range(1), paper_range(u64::MAX).1), ((0, 0), (1, 1), u64::MAX));
         let range = |spec: GeneSpec| spec.in_paper_range().scale;
         let log = GeneSpec::new("gene", Scale::Log { min: 10, max: 600 }, 500);
-        assert_eq!(
-            range(log.clone()),
-            Scale::Linear { min: 250, max: 600 },
-            "never beyond the catalogue's"
-        );
-        let off = GeneSpec {
-            default: 0,
-            ..log.with_specials([0])
-        };
+        assert_eq!(range(log.clone()), Scale::Linear { min: 250, max: 600 }, "never beyond the catalogue's");
+        let off = GeneSpec { default: 0, ..log.with_specials([0]) };
         assert_eq!(range(off), Scale::Linear { min: 0, max: 0 }, "off stays off");
         assert_eq!(range(GeneSpec::new("gene", Scale::Boolean, 1)), Scale::Boolean);
     }
@@ -437,11 +382,8 @@ mod tests {
         ] {
             assert!(scale.fault().is_some(), "{scale:?}");
         }
-        for scale in [
-            Scale::Linear { min: 0, max: 0 },
-            Scale::Log { min: 1, max: 1 },
-            Scale::Categorical(1),
-        ] {
+        for scale in [Scale::Linear { min: 0, max: 0 }, Scale::Log { min: 1, max: 1 }, Scale::Categorical(1)]
+        {
             assert_eq!(scale.fault(), None);
         }
     }

@@ -75,11 +75,7 @@ pub struct LibraryConfig {
 
 impl Default for LibraryConfig {
     fn default() -> Self {
-        Self {
-            decay: DEFAULT_DECAY,
-            scale: FitnessScale::Ratio,
-            objective: "throughput".to_owned(),
-        }
+        Self { decay: DEFAULT_DECAY, scale: FitnessScale::Ratio, objective: "throughput".to_owned() }
     }
 }
 
@@ -165,10 +161,7 @@ struct Stored {
 
 impl From<Library> for Stored {
     fn from(library: Library) -> Self {
-        Self {
-            config: library.config,
-            entries: library.entries.into_iter().collect(),
-        }
+        Self { config: library.config, entries: library.entries.into_iter().collect() }
     }
 }
 
@@ -193,10 +186,7 @@ impl Library {
         if !(config.decay > 0.0 && config.decay <= 1.0) {
             return Err(LibraryError::Decay { found: config.decay });
         }
-        Ok(Self {
-            config,
-            entries: BTreeMap::new(),
-        })
+        Ok(Self { config, entries: BTreeMap::new() })
     }
 
     /// What it is for.
@@ -239,10 +229,7 @@ impl Library {
             return Ok(Observed::Decayed { from, to });
         }
         *top = measured(top.generations);
-        Ok(Observed::Improved {
-            from: decayed,
-            to: fitness,
-        })
+        Ok(Observed::Improved { from: decayed, to: fitness })
     }
 
     /// What is on record for a key.
@@ -301,10 +288,7 @@ impl Library {
     fn check(&self, key: &Key, fitness: Option<Fitness>) -> Result<(), LibraryError> {
         match fitness.map(Fitness::get) {
             Some(found) if found < 0.0 && self.config.scale == FitnessScale::Ratio => {
-                Err(LibraryError::Negative {
-                    key: key.clone(),
-                    found,
-                })
+                Err(LibraryError::Negative { key: key.clone(), found })
             }
             _ => Ok(()),
         }

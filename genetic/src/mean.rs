@@ -16,11 +16,7 @@ pub fn mean_genes<'a>(space: &Space, genomes: impl IntoIterator<Item = &'a Genom
         return None;
     }
     let column = |gene: usize| genomes.iter().map(|genome| genome.0[gene]).collect::<Vec<u64>>();
-    let means = space
-        .specs()
-        .iter()
-        .enumerate()
-        .map(|(gene, spec)| mean(spec, &column(gene)));
+    let means = space.specs().iter().enumerate().map(|(gene, spec)| mean(spec, &column(gene)));
     Some(space.repaired(means.collect(), None))
 }
 
@@ -31,10 +27,7 @@ fn mean(spec: &GeneSpec, values: &[u64]) -> u64 {
     {
         return value;
     }
-    if let Some(&all) = ordinary
-        .first()
-        .filter(|&first| ordinary.iter().all(|value| value == first))
-    {
+    if let Some(&all) = ordinary.first().filter(|&first| ordinary.iter().all(|value| value == first)) {
         // Beyond 2^53 a mean by way of floating point would not be the value itself.
         return all;
     }
@@ -58,10 +51,7 @@ fn mode(spec: &GeneSpec, values: &[u64]) -> Option<(u64, usize)> {
         *votes.entry(value).or_default() += 1;
     }
     // Of equals `max_by_key` answers the last, so the order is turned round for the smaller value to win.
-    votes
-        .into_iter()
-        .rev()
-        .max_by_key(|&(value, count)| (count, value == spec.default))
+    votes.into_iter().rev().max_by_key(|&(value, count)| (count, value == spec.default))
 }
 
 #[cfg(test)]
@@ -111,10 +101,7 @@ mod tests {
     #[test]
     fn the_mean_satisfies_constraints_and_of_nothing_there_is_none() {
         let log = |name, default| GeneSpec::new(name, Scale::Log { min: 1, max: 1000 }, default);
-        let specs = vec![
-            log("read_lat_nsec", 2).with_specials([0]),
-            log("write_lat_nsec", 10),
-        ];
+        let specs = vec![log("read_lat_nsec", 2).with_specials([0]), log("write_lat_nsec", 10)];
         let space = Space::new(specs, vec![Constraint::AtLeast { low: 0, high: 1 }]).unwrap();
         // The special 0 is exempt from the constraint, and so not in the mean of the first gene.
         let genomes = [vec![900, 1000], vec![800, 900], vec![0, 1]].map(Genome);

@@ -36,11 +36,7 @@ impl TryFrom<State> for Moilanen {
         let stored = |key, found: String, expected: String| Err(PoolError::Stored { key, found, expected });
         let (children, phenotypes) = (state.children.len(), state.config.weights.len());
         if children != state.config.children {
-            return stored(
-                "children",
-                children.to_string(),
-                state.config.children.to_string(),
-            );
+            return stored("children", children.to_string(), state.config.children.to_string());
         }
         for child in &state.children {
             state.space.check(&child.genome)?;
@@ -48,20 +44,12 @@ impl TryFrom<State> for Moilanen {
                 return stored("scores", child.scores.len().to_string(), phenotypes.to_string());
             }
         }
-        if let Some(previous) = state
-            .previous
-            .as_ref()
-            .filter(|previous| previous.len() != phenotypes)
-        {
+        if let Some(previous) = state.previous.as_ref().filter(|previous| previous.len() != phenotypes) {
             return stored("previous", previous.len().to_string(), phenotypes.to_string());
         }
         let (min, max) = (state.config.mutation_min, state.config.mutation_max);
         if !(min..=max).contains(&state.mutation_rate) {
-            return stored(
-                "mutation_rate",
-                state.mutation_rate.to_string(),
-                format!("{min}‥{max}"),
-            );
+            return stored("mutation_rate", state.mutation_rate.to_string(), format!("{min}‥{max}"));
         }
         Ok(Self { state })
     }
@@ -97,20 +85,9 @@ impl Moilanen {
             }
         };
         let phenotypes = config.weights.len();
-        let children = genomes
-            .into_iter()
-            .map(|genome| Child::new(genome, phenotypes))
-            .collect();
+        let children = genomes.into_iter().map(|genome| Child::new(genome, phenotypes)).collect();
         let mutation_rate = config.mutation_initial;
-        let state = State {
-            space,
-            config,
-            rng,
-            generation: 0,
-            mutation_rate,
-            children,
-            previous: None,
-        };
+        let state = State { space, config, rng, generation: 0, mutation_rate, children, previous: None };
         Ok(Self { state })
     }
 
@@ -154,18 +131,12 @@ impl Moilanen {
     /// complete.
     #[must_use]
     pub fn next_child(&self) -> Option<usize> {
-        self.state
-            .children
-            .iter()
-            .position(|child| !child.void && child.scored().is_none())
+        self.state.children.iter().position(|child| !child.void && child.scored().is_none())
     }
 
     fn child_mut(&mut self, found: usize) -> Result<&mut Child, PoolError> {
         let children = self.state.children.len();
-        self.state
-            .children
-            .get_mut(found)
-            .ok_or(PoolError::NoSuchChild { found, children })
+        self.state.children.get_mut(found).ok_or(PoolError::NoSuchChild { found, children })
     }
 
     /// Scores a child, where there is one phenotype; a void that was repeated is void no more.
@@ -189,10 +160,7 @@ impl Moilanen {
         let phenotypes = self.state.config.weights.len();
         let child = self.child_mut(index)?;
         let place = child.scores.get_mut(phenotype);
-        *place.ok_or(PoolError::NoSuchPhenotype {
-            found: phenotype,
-            phenotypes,
-        })? = Some(fitness);
+        *place.ok_or(PoolError::NoSuchPhenotype { found: phenotype, phenotypes })? = Some(fitness);
         child.void = false;
         Ok(())
     }
@@ -255,11 +223,7 @@ impl Moilanen {
         let best = places.first().and_then(|&place| {
             let child = scored[place];
             let fitness = weighted(&scores[place], &state.config.weights)?;
-            Some(Best {
-                child,
-                genome: state.children[child].genome.clone(),
-                fitness,
-            })
+            Some(Best { child, genome: state.children[child].genome.clone(), fitness })
         });
         let needed = state.config.children.div_ceil(2);
         let mut report = GenerationReport {
@@ -268,17 +232,11 @@ impl Moilanen {
             voids: state.children.len() - scored.len(),
             mean_fitness: weighted(&phenotype_means, &state.config.weights),
             best,
-            mean_genes: mean_genes(
-                &state.space,
-                ranking.iter().map(|&index| &state.children[index].genome),
-            ),
+            mean_genes: mean_genes(&state.space, ranking.iter().map(|&index| &state.children[index].genome)),
             ranking,
             phenotype_means,
             mutation_rate: state.mutation_rate,
-            bred: Bred::TooFewScored {
-                scored: scored.len(),
-                needed,
-            },
+            bred: Bred::TooFewScored { scored: scored.len(), needed },
             aborted,
         };
         if scored.len() >= needed {
@@ -305,9 +263,7 @@ impl Moilanen {
             return Ok(false);
         };
         let Some(space) = self.state.space.without(place) else {
-            return Err(PoolError::LastGene {
-                name: name.to_owned(),
-            });
+            return Err(PoolError::LastGene { name: name.to_owned() });
         };
         for child in &mut self.state.children {
             child.genome.0.remove(place);
@@ -339,22 +295,13 @@ impl State {
                 (self.mutation_rate + step).clamp(self.config.mutation_min, self.config.mutation_max);
         }
         self.previous = Some(means.to_vec());
-        let parents: Vec<Genome> = ranking
-            .iter()
-            .map(|&index| self.children[index].genome.clone())
-            .collect();
+        let parents: Vec<Genome> = ranking.iter().map(|&index| self.children[index].genome.clone()).collect();
         let count = self.config.children;
         let mut next = breed::offspring(&parents, count, self.config.crossover, &mut self.rng);
         for genome in &mut next {
             *genome = self.space.repaired(std::mem::take(&mut genome.0), None);
         }
-        breed::mutate(
-            &mut next,
-            &self.space,
-            self.mutation_rate,
-            self.config.mutation,
-            &mut self.rng,
-        );
+        breed::mutate(&mut next, &self.space, self.mutation_rate, self.config.mutation, &mut self.rng);
         for (child, genome) in self.children.iter_mut().zip(next) {
             child.genome = genome;
         }
@@ -363,21 +310,12 @@ impl State {
 
 fn column_means(rows: &[Vec<Fitness>], columns: usize) -> Vec<Fitness> {
     let mean = |column: usize| {
-        let scores = || {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|score| score.get())
-        };
+        let scores = || rows.iter().filter_map(|row| row.get(column)).map(|score| score.get());
         let (first, count) = (scores().next()?, rows.len() as f64);
         // From the first, so that the mean of equals is exactly what they are however many there are: rounding
         // must not look like a rise or a fall. In parts where that overflows.
         let mean = first + scores().map(|score| score - first).sum::<f64>() / count;
-        Fitness::new(if mean.is_finite() {
-            mean
-        } else {
-            scores().map(|score| score / count).sum()
-        })
-        .ok()
+        Fitness::new(if mean.is_finite() { mean } else { scores().map(|score| score / count).sum() }).ok()
     };
     (0..columns).filter_map(mean).collect()
 }
@@ -385,14 +323,6 @@ fn column_means(rows: &[Vec<Fitness>], columns: usize) -> Vec<Fitness> {
 /// The weighted mean of one child's scores, or of the phenotypes' means.
 fn weighted(scores: &[Fitness], weights: &[f64]) -> Option<Fitness> {
     let total: f64 = weights.iter().sum();
-    let sum = scores
-        .iter()
-        .zip(weights)
-        .map(|(score, weight)| score.get() * (weight / total))
-        .sum();
-    if scores.is_empty() {
-        None
-    } else {
-        Fitness::new(sum).ok()
-    }
+    let sum = scores.iter().zip(weights).map(|(score, weight)| score.get() * (weight / total)).sum();
+    if scores.is_empty() { None } else { Fitness::new(sum).ok() }
 }

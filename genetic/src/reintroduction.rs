@@ -79,10 +79,7 @@ impl<C: Clone + PartialEq> Reintroduction<C> {
             return None;
         }
         self.last = Some(class.clone());
-        Some(Reintroduce {
-            class: class.clone(),
-            abort_generation,
-        })
+        Some(Reintroduce { class: class.clone(), abort_generation })
     }
 }
 
@@ -95,20 +92,9 @@ mod tests {
         let mut policy = Reintroduction::new(When::GenerationEnd);
         let seen = ["A", "A", "B", "B", "A"].map(|class| {
             assert_eq!(policy.on_confirmed_change(&class), None, "not before");
-            policy
-                .on_generation_end(Some(&class))
-                .map(|what| (what.class, what.abort_generation))
+            policy.on_generation_end(Some(&class)).map(|what| (what.class, what.abort_generation))
         });
-        assert_eq!(
-            seen,
-            [
-                Some(("A", false)),
-                None,
-                Some(("B", false)),
-                None,
-                Some(("A", false))
-            ]
-        );
+        assert_eq!(seen, [Some(("A", false)), None, Some(("B", false)), None, Some(("A", false))]);
     }
 
     #[test]
@@ -116,17 +102,10 @@ mod tests {
         let mut policy = Reintroduction::new(When::AtOnce);
         assert_eq!(
             policy.on_confirmed_change(&"A"),
-            Some(Reintroduce {
-                class: "A",
-                abort_generation: true
-            })
+            Some(Reintroduce { class: "A", abort_generation: true })
         );
         assert_eq!(policy.on_confirmed_change(&"A"), None);
-        assert_eq!(
-            policy.on_generation_end(Some(&"B")),
-            None,
-            "only what was confirmed counts"
-        );
+        assert_eq!(policy.on_generation_end(Some(&"B")), None, "only what was confirmed counts");
         assert_eq!(policy.last(), Some(&"A"));
     }
 
@@ -141,10 +120,7 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_configuration() {
-        assert_eq!(
-            serde_json::to_string(&When::GenerationEnd).unwrap(),
-            "\"generation-end\""
-        );
+        assert_eq!(serde_json::to_string(&When::GenerationEnd).unwrap(), "\"generation-end\"");
         assert_eq!(serde_json::to_string(&When::AtOnce).unwrap(), "\"at-once\"");
     }
 }

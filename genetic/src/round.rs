@@ -56,11 +56,7 @@ pub fn end_generation(
         };
         inject(pool, what.class, recall)
     });
-    Ok(Round {
-        report,
-        observed,
-        injected,
-    })
+    Ok(Round { report, observed, injected })
 }
 
 /// A change of fingerprint has been confirmed: under [`When::AtOnce`](crate::When::AtOnce) ends the running
@@ -87,11 +83,7 @@ pub fn change_now(
     };
     let recall = library.recall(&what.class, pool.space());
     let injected = Some(inject(pool, what.class, recall));
-    Ok(Some(Round {
-        report,
-        observed,
-        injected,
-    }))
+    Ok(Some(Round { report, observed, injected }))
 }
 
 fn observe(
@@ -102,9 +94,9 @@ fn observe(
     now_unix_ms: u64,
 ) -> Result<Option<Observed>, LibraryError> {
     match (report.bred, report.mean_fitness, &report.mean_genes) {
-        (Bred::Yes, Some(fitness), Some(genes)) => library
-            .observe(key, fitness, &pool.space().by_name(genes), now_unix_ms)
-            .map(Some),
+        (Bred::Yes, Some(fitness), Some(genes)) => {
+            library.observe(key, fitness, &pool.space().by_name(genes), now_unix_ms).map(Some)
+        }
         _ => Ok(None),
     }
 }

@@ -71,18 +71,10 @@ impl Space {
             if let Some(fault) = spec.scale.fault() {
                 return Err(SpaceError::Scale { name, fault });
             }
-            let values = [
-                ("default", Some(spec.default)),
-                ("known-good value", spec.known_good),
-            ];
+            let values = [("default", Some(spec.default)), ("known-good value", spec.known_good)];
             for (what, value) in values {
                 if let Some(found) = value.filter(|&value| !spec.contains(value)) {
-                    return Err(SpaceError::OutOfRange {
-                        name,
-                        what,
-                        found,
-                        expected: alleles(spec),
-                    });
+                    return Err(SpaceError::OutOfRange { name, what, found, expected: alleles(spec) });
                 }
             }
         }
@@ -90,21 +82,14 @@ impl Space {
             let Constraint::AtLeast { low, high } = constraint;
             let numeric = |index: usize| specs.get(index).is_some_and(|spec| spec.scale.is_numeric());
             if low == high || !numeric(low) || !numeric(high) {
-                return Err(SpaceError::BadConstraint {
-                    constraint,
-                    genes: specs.len(),
-                });
+                return Err(SpaceError::BadConstraint { constraint, genes: specs.len() });
             }
         }
         let space = Self { specs, constraints };
         for (spec, least) in space.specs.iter().zip(space.least()) {
             let (_, max) = spec.scale.bounds();
             if least > max {
-                return Err(SpaceError::Unsatisfiable {
-                    name: spec.name.clone(),
-                    max,
-                    least,
-                });
+                return Err(SpaceError::Unsatisfiable { name: spec.name.clone(), max, least });
             }
         }
         Ok(space)
@@ -133,10 +118,7 @@ impl Space {
     #[must_use]
     pub fn at_least(specs: &[GeneSpec], low: &str, high: &str) -> Option<Constraint> {
         let place = |name| specs.iter().position(|spec: &GeneSpec| spec.name == name);
-        Some(Constraint::AtLeast {
-            low: place(low)?,
-            high: place(high)?,
-        })
+        Some(Constraint::AtLeast { low: place(low)?, high: place(high)? })
     }
 
     /// What the device had before; where that contradicts a constraint, the nearest that does not.
@@ -148,11 +130,7 @@ impl Space {
     /// The known-good values, and the defaults of genes without one.
     #[must_use]
     pub fn known_good(&self) -> Genome {
-        let genes = self
-            .specs
-            .iter()
-            .map(|spec| spec.known_good.unwrap_or(spec.default))
-            .collect();
+        let genes = self.specs.iter().map(|spec| spec.known_good.unwrap_or(spec.default)).collect();
         self.repaired(genes, None)
     }
 
@@ -165,18 +143,10 @@ impl Space {
         for (spec, &found) in self.specs.iter().zip(&genome.0) {
             if !spec.contains(found) {
                 let (name, expected) = (spec.name.clone(), alleles(spec));
-                return Err(GenomeError::OutOfRange {
-                    name,
-                    found,
-                    expected,
-                });
+                return Err(GenomeError::OutOfRange { name, found, expected });
             }
         }
-        match self
-            .constraints
-            .iter()
-            .find(|constraint| self.violated(**constraint, &genome.0))
-        {
+        match self.constraints.iter().find(|constraint| self.violated(**constraint, &genome.0)) {
             None => Ok(()),
             Some(&Constraint::AtLeast { low, high }) => Err(GenomeError::Constraint {
                 low: self.specs[low].name.clone(),
@@ -193,12 +163,7 @@ impl Space {
     /// [`GenomeError::Length`] where it is no genome of this space at all.
     pub fn admit(&self, genome: &Genome) -> Result<Genome, GenomeError> {
         self.check_length(genome)?;
-        let snapped = self
-            .specs
-            .iter()
-            .zip(&genome.0)
-            .map(|(spec, &value)| spec.snap(value))
-            .collect();
+        let snapped = self.specs.iter().zip(&genome.0).map(|(spec, &value)| spec.snap(value)).collect();
         Ok(self.repaired(snapped, None))
     }
 
@@ -206,21 +171,15 @@ impl Space {
     /// genes here are passed over, values out of range become the nearest.
     #[must_use]
     pub fn genome_of(&self, genes: &BTreeMap<String, u64>) -> Genome {
-        let values = self
-            .specs
-            .iter()
-            .map(|spec| genes.get(&spec.name).map_or(spec.default, |&v| spec.snap(v)));
+        let values =
+            self.specs.iter().map(|spec| genes.get(&spec.name).map_or(spec.default, |&v| spec.snap(v)));
         self.repaired(values.collect(), None)
     }
 
     /// The values of a genome by name.
     #[must_use]
     pub fn by_name(&self, genome: &Genome) -> BTreeMap<String, u64> {
-        self.specs
-            .iter()
-            .map(|spec| spec.name.clone())
-            .zip(genome.0.iter().copied())
-            .collect()
+        self.specs.iter().map(|spec| spec.name.clone()).zip(genome.0.iter().copied()).collect()
     }
 
     /// The space without one gene and its constraints; `None` where nothing would be left.
@@ -231,10 +190,7 @@ impl Space {
             Ordering::Greater => Some(index - 1),
         };
         let kept = |&Constraint::AtLeast { low, high }: &Constraint| {
-            Some(Constraint::AtLeast {
-                low: place(low)?,
-                high: place(high)?,
-            })
+            Some(Constraint::AtLeast { low: place(low)?, high: place(high)? })
         };
         let mut specs = self.specs.clone();
         specs.remove(gone);
@@ -244,11 +200,7 @@ impl Space {
 
     fn check_length(&self, genome: &Genome) -> Result<(), GenomeError> {
         let (found, expected) = (genome.0.len(), self.specs.len());
-        if found == expected {
-            Ok(())
-        } else {
-            Err(GenomeError::Length { found, expected })
-        }
+        if found == expected { Ok(()) } else { Err(GenomeError::Length { found, expected }) }
     }
 
     /// The smallest value that the constraints leave to each gene.
@@ -321,10 +273,7 @@ mod tests {
         assert!(message(vec![log("a", 1, 2, 1), log("a", 1, 2, 1)], vec![]).contains("gene a: found twice"));
         assert!(message(vec![log("a", 5, 2, 3)], vec![]).contains("gene a: found the range 5‥2"));
         assert!(message(vec![log("a", 1, 9, 10)], vec![]).starts_with("gene a: found default 10, expected"));
-        let good = GeneSpec {
-            known_good: Some(99),
-            ..log("a", 1, 9, 3)
-        };
+        let good = GeneSpec { known_good: Some(99), ..log("a", 1, 9, 3) };
         assert!(message(vec![good], vec![]).contains("found known-good value 99"));
         let boolean = GeneSpec::new("b", Scale::Boolean, 0);
         for constraint in [at_least(0, 1), at_least(0, 0), at_least(0, 7)] {
@@ -335,15 +284,8 @@ mod tests {
 
     #[test]
     fn constraints_that_nothing_satisfies_are_refused_through_a_chain_too() {
-        let specs = vec![
-            log("a", 100, 200, 150),
-            log("b", 1, 1_000, 10),
-            log("c", 1, 50, 10),
-        ];
-        let chain = vec![
-            Constraint::AtLeast { low: 0, high: 1 },
-            Constraint::AtLeast { low: 1, high: 2 },
-        ];
+        let specs = vec![log("a", 100, 200, 150), log("b", 1, 1_000, 10), log("c", 1, 50, 10)];
+        let chain = vec![Constraint::AtLeast { low: 0, high: 1 }, Constraint::AtLeast { low: 1, high: 2 }];
         assert!(Space::new(specs.clone(), chain[..1].to_vec()).is_ok());
         assert_eq!(
             message(specs, chain),
@@ -354,10 +296,7 @@ mod tests {
     #[test]
     fn a_repair_keeps_the_held_gene_and_otherwise_lowers_the_lower() {
         let specs = vec![log("a", 1, 100, 1), log("b", 1, 100, 1), log("c", 1, 50, 1)];
-        let chain = vec![
-            Constraint::AtLeast { low: 0, high: 1 },
-            Constraint::AtLeast { low: 1, high: 2 },
-        ];
+        let chain = vec![Constraint::AtLeast { low: 0, high: 1 }, Constraint::AtLeast { low: 1, high: 2 }];
         let space = Space::new(specs, chain).unwrap();
         for (genes, held, expected) in [
             ([1, 2, 3], None, [1, 2, 3]),
@@ -368,11 +307,7 @@ mod tests {
             // The third goes no higher than 50, so the held one cannot stay.
             ([90, 20, 10], Some(0), [50, 50, 50]),
         ] {
-            assert_eq!(
-                space.repaired(genes.to_vec(), held).0,
-                expected,
-                "{genes:?}, held {held:?}"
-            );
+            assert_eq!(space.repaired(genes.to_vec(), held).0, expected, "{genes:?}, held {held:?}");
         }
     }
 
@@ -398,10 +333,8 @@ mod tests {
     #[test]
     fn a_gene_that_is_taken_out_takes_its_constraints_along() {
         let specs = vec![log("a", 1, 9, 1), log("b", 1, 9, 1), log("c", 1, 9, 1)];
-        let constraints = vec![
-            Constraint::AtLeast { low: 0, high: 1 },
-            Constraint::AtLeast { low: 1, high: 2 },
-        ];
+        let constraints =
+            vec![Constraint::AtLeast { low: 0, high: 1 }, Constraint::AtLeast { low: 1, high: 2 }];
         let space = Space::new(specs, constraints).unwrap();
         let left = space.without(0).unwrap();
         assert_eq!(left.specs().len(), 2);

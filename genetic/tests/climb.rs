@@ -17,14 +17,7 @@ fn space() -> Space {
     let specs = vec![
         GeneSpec::new("fifo_batch", Scale::Log { min: 1, max: 128 }, 16),
         GeneSpec::new("read_expire", Scale::Log { min: 10, max: 2_000 }, 500),
-        GeneSpec::new(
-            "write_expire",
-            Scale::Log {
-                min: 100,
-                max: 20_000,
-            },
-            5_000,
-        ),
+        GeneSpec::new("write_expire", Scale::Log { min: 100, max: 20_000 }, 5_000),
         GeneSpec::new("writes_starved", Scale::Linear { min: 1, max: 16 }, 2),
         GeneSpec::new("front_merges", Scale::Boolean, 1),
         GeneSpec::new("read_ahead_kb", Scale::Log { min: 16, max: 8_192 }, 128).with_specials([0]),
@@ -45,22 +38,12 @@ const LANDSCAPES: [(&str, Landscape); 5] = [
         let last = f.map_or(-0.5, |f| hill(f, 0.6, 1.0));
         (hill(a, 0.2, 1.0) + hill(b, 0.7, 1.0) + hill(c, 0.4, 1.0) + hill(d, 0.8, 1.0) - 0.2 * e + last).exp()
     }),
-    ("two of six matter", |[a, b, ..], _| {
-        (hill(a, 0.15, 2.0) + hill(b, 0.85, 2.0)).exp()
-    }),
+    ("two of six matter", |[a, b, ..], _| (hill(a, 0.15, 2.0) + hill(b, 0.85, 2.0)).exp()),
     // Across the diagonal, along which the even first generation lies.
-    ("ridge across two", |[a, b, ..], _| {
-        (hill(a + b, 0.9, 6.0) + hill(a - b, 0.5, 0.5)).exp()
-    }),
-    ("the special value is best", |[a, ..], f| {
-        (f.map_or(0.0, |f| -0.3 - 0.3 * f) + hill(a, 0.5, 0.5)).exp()
-    }),
+    ("ridge across two", |[a, b, ..], _| (hill(a + b, 0.9, 6.0) + hill(a - b, 0.5, 0.5)).exp()),
+    ("the special value is best", |[a, ..], f| (f.map_or(0.0, |f| -0.3 - 0.3 * f) + hill(a, 0.5, 0.5)).exp()),
     ("a boolean moves the peak", |[a, _, _, _, e], _| {
-        if e > 0.5 {
-            hill(a, 0.2, 3.0).exp()
-        } else {
-            0.8 * hill(a, 0.9, 3.0).exp()
-        }
+        if e > 0.5 { hill(a, 0.2, 3.0).exp() } else { 0.8 * hill(a, 0.9, 3.0).exp() }
     }),
 ];
 
@@ -93,18 +76,13 @@ fn bred(landscape: Landscape, config: &MoilanenConfig, seed: u64) -> Outcome {
         while let Some(child) = pool.next_child() {
             let true_value = truth(&space, landscape, pool.child(child).unwrap());
             sum += true_value;
-            pool.record(child, Fitness::new(measured(true_value, &mut rng)).unwrap())
-                .unwrap();
+            pool.record(child, Fitness::new(measured(true_value, &mut rng)).unwrap()).unwrap();
         }
         in_force.push(sum / config.children as f64);
         frozen = truth(&space, landscape, &pool.finish_generation().best.unwrap().genome);
     }
     let last = in_force[GENERATIONS - 5..].iter().sum::<f64>() / 5.0;
-    Outcome {
-        first: in_force[0],
-        last,
-        frozen,
-    }
+    Outcome { first: in_force[0], last, frozen }
 }
 
 /// As many random trials: the mean in force, and what would be frozen (the best by measurement of all).
@@ -127,11 +105,7 @@ fn random(landscape: Landscape, children: usize, seed: u64) -> Outcome {
         }
     }
     let mean = sum / trials as f64;
-    Outcome {
-        first: mean,
-        last: mean,
-        frozen: best.1,
-    }
+    Outcome { first: mean, last: mean, frozen: best.1 }
 }
 
 fn mean(outcomes: &[Outcome], what: fn(&Outcome) -> f64) -> f64 {
@@ -143,26 +117,11 @@ fn generations_climb_and_run_better_than_random_trials() {
     let published = MoilanenConfig::default();
     let variants = [
         ("uniform", published.clone()),
-        (
-            "iterative",
-            MoilanenConfig {
-                mutation: Mutation::ITERATIVE,
-                ..published.clone()
-            },
-        ),
-        (
-            "twins",
-            MoilanenConfig {
-                crossover: Crossover::SinglePointTwins,
-                ..published
-            },
-        ),
+        ("iterative", MoilanenConfig { mutation: Mutation::ITERATIVE, ..published.clone() }),
+        ("twins", MoilanenConfig { crossover: Crossover::SinglePointTwins, ..published }),
     ];
     println!("{SEEDS} seeds, {GENERATIONS} generations of 8, noise {NOISE}; 1 is the best possible");
-    println!(
-        "{:27} {:10} first  last  climbed  frozen",
-        "landscape", "strategy"
-    );
+    println!("{:27} {:10} first  last  climbed  frozen", "landscape", "strategy");
     for (name, landscape) in LANDSCAPES {
         let chance: Vec<Outcome> = (0..SEEDS).map(|seed| random(landscape, 8, seed)).collect();
         let show = |strategy: &str, outcomes: &[Outcome]| {
@@ -179,15 +138,9 @@ fn generations_climb_and_run_better_than_random_trials() {
         for (strategy, config) in &variants {
             let outcomes: Vec<Outcome> = (0..SEEDS).map(|seed| bred(landscape, config, seed)).collect();
             let climbed = show(strategy, &outcomes);
-            assert!(
-                climbed as u64 * 10 >= SEEDS * 9,
-                "{name}, {strategy}: climbed in {climbed} of {SEEDS}"
-            );
+            assert!(climbed as u64 * 10 >= SEEDS * 9, "{name}, {strategy}: climbed in {climbed} of {SEEDS}");
             let (last, by_chance) = (mean(&outcomes, |it| it.last), mean(&chance, |it| it.last));
-            assert!(
-                last > by_chance + 0.05,
-                "{name}, {strategy}: {last} in force, {by_chance} by chance"
-            );
+            assert!(last > by_chance + 0.05, "{name}, {strategy}: {last} in force, {by_chance} by chance");
         }
     }
 }

@@ -9,11 +9,7 @@ use genetic::{
 use proptest::prelude::*;
 
 fn key(class: &str) -> Key {
-    Key {
-        device: "disk".into(),
-        class: class.into(),
-        scheduler: "mq-deadline".into(),
-    }
+    Key { device: "disk".into(), class: class.into(), scheduler: "mq-deadline".into() }
 }
 
 fn fit(score: f64) -> Fitness {
@@ -48,14 +44,7 @@ impl House {
 
     fn end(&mut self, class: Option<&str>) -> Round {
         let key = class.map(key);
-        end_generation(
-            &mut self.pool,
-            &mut self.library,
-            &mut self.policy,
-            key.as_ref(),
-            0,
-        )
-        .unwrap()
+        end_generation(&mut self.pool, &mut self.library, &mut self.policy, key.as_ref(), 0).unwrap()
     }
 
     fn change(&mut self, from: Option<&str>, to: &str) -> Option<Round> {
@@ -78,73 +67,31 @@ fn as_published_an_unseen_workload_gets_the_defaults_and_a_known_one_its_top_gen
     let first = house.generation("A", 10.0);
     assert_eq!(first.observed, Some(Observed::First { fitness: fit(10.0) }));
     // Not its own first generation, which is on record by now.
-    assert_eq!(
-        first.injected.unwrap().recall,
-        Recall::Unseen(Genome(DEFAULTS.to_vec()))
-    );
+    assert_eq!(first.injected.unwrap().recall, Recall::Unseen(Genome(DEFAULTS.to_vec())));
     assert_eq!(house.pool.child(0), Some(&Genome(DEFAULTS.to_vec())));
-    assert_eq!(
-        house.library.top(&key("A")).unwrap().genes["fifo_batch"],
-        11,
-        "the mean of 1 … 128"
-    );
+    assert_eq!(house.library.top(&key("A")).unwrap().genes["fifo_batch"], 11, "the mean of 1 … 128");
 
-    assert_eq!(
-        house.generation("A", 11.0).injected,
-        None,
-        "no change, no reintroduction"
-    );
-    let stored = Genome(
-        house
-            .library
-            .top(&key("A"))
-            .unwrap()
-            .genes
-            .values()
-            .copied()
-            .collect(),
-    );
+    assert_eq!(house.generation("A", 11.0).injected, None, "no change, no reintroduction");
+    let stored = Genome(house.library.top(&key("A")).unwrap().genes.values().copied().collect());
 
     let unseen = house.generation("B", 500.0).injected.unwrap();
-    assert_eq!(
-        (unseen.key, unseen.recall.genome().0.as_slice()),
-        (key("B"), DEFAULTS.as_slice())
-    );
+    assert_eq!((unseen.key, unseen.recall.genome().0.as_slice()), (key("B"), DEFAULTS.as_slice()));
 
     let back = house.generation("A", 1.0);
     assert!(matches!(back.observed, Some(Observed::Decayed { .. })));
     assert_eq!(back.injected.unwrap().recall, Recall::Stored(stored.clone()));
     assert_eq!(house.pool.child(0), Some(&stored));
-    assert_eq!(
-        house.change(Some("A"), "B"),
-        None,
-        "as published nothing happens within a generation"
-    );
+    assert_eq!(house.change(Some("A"), "B"), None, "as published nothing happens within a generation");
 }
 
 #[test]
 fn at_once_a_confirmed_change_ends_the_generation_and_the_stored_genes_are_next() {
     let mut house = House::new(When::AtOnce);
     let first = house.change(None, "A").unwrap();
-    assert_eq!(
-        (first.report.bred, first.observed),
-        (Bred::TooFewScored { scored: 0, needed: 4 }, None)
-    );
-    assert_eq!(
-        first.injected.unwrap().recall,
-        Recall::Unseen(Genome(DEFAULTS.to_vec()))
-    );
+    assert_eq!((first.report.bred, first.observed), (Bred::TooFewScored { scored: 0, needed: 4 }, None));
+    assert_eq!(first.injected.unwrap().recall, Recall::Unseen(Genome(DEFAULTS.to_vec())));
     assert_eq!(house.generation("A", 10.0).injected, None);
-    let stored = Genome(
-        house
-            .library
-            .top(&key("A"))
-            .unwrap()
-            .genes
-            .values()
-            .copied()
-            .collect(),
-    );
+    let stored = Genome(house.library.top(&key("A")).unwrap().genes.values().copied().collect());
 
     house.score(6, 12.0);
     let change = house.change(Some("A"), "B").unwrap();
@@ -154,25 +101,14 @@ fn at_once_a_confirmed_change_ends_the_generation_and_the_stored_genes_are_next(
         "six children of A are a generation of A"
     );
     assert_eq!(house.library.top(&key("B")), None);
-    assert_eq!(
-        (house.pool.next_child(), house.pool.child(0)),
-        (Some(0), Some(&Genome(DEFAULTS.to_vec())))
-    );
+    assert_eq!((house.pool.next_child(), house.pool.child(0)), (Some(0), Some(&Genome(DEFAULTS.to_vec()))));
 
     house.score(2, 7.0);
     let generation = house.pool.generation();
     let back = house.change(Some("B"), "A").unwrap();
-    assert_eq!(
-        (back.observed, house.library.top(&key("B"))),
-        (None, None),
-        "two children are too few"
-    );
+    assert_eq!((back.observed, house.library.top(&key("B"))), (None, None), "two children are too few");
     assert!(matches!(back.injected.unwrap().recall, Recall::Stored(_)));
-    assert_ne!(
-        house.pool.child(0),
-        Some(&stored),
-        "the six children's genes are on record by now"
-    );
+    assert_ne!(house.pool.child(0), Some(&stored), "the six children's genes are on record by now");
     assert_eq!(house.pool.generation(), generation + 1);
     assert_eq!(house.change(Some("A"), "A"), None);
 }
@@ -191,13 +127,7 @@ fn idle_generations_teach_nothing_and_change_nothing() {
 fn a_fitness_that_the_scale_does_not_know_is_an_error_and_nothing_is_stored() {
     let mut house = House::new(When::GenerationEnd);
     house.score(8, -1.0);
-    let refused = end_generation(
-        &mut house.pool,
-        &mut house.library,
-        &mut house.policy,
-        Some(&key("A")),
-        0,
-    );
+    let refused = end_generation(&mut house.pool, &mut house.library, &mut house.policy, Some(&key("A")), 0);
     assert!(refused.is_err() && house.library.is_empty());
     assert_eq!(house.pool.generation(), 1);
 }
