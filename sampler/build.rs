@@ -32,10 +32,7 @@ mod bpf {
             ))
         };
         if !version.status.success() {
-            give_up(&format!(
-                "{clang} --version failed: {}",
-                String::from_utf8_lossy(&version.stderr)
-            ));
+            give_up(&format!("{clang} --version failed: {}", String::from_utf8_lossy(&version.stderr)));
         }
         let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else {
             give_up("OUT_DIR is not set: this is a build script, cargo runs it")

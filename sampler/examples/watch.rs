@@ -8,16 +8,10 @@ use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments
-        .next()
-        .ok_or("usage: watch DISK [SOURCE] [continuous]")?;
+    let name = arguments.next().ok_or("usage: watch DISK [SOURCE] [continuous]")?;
     let dev: DevNo = std::fs::read_to_string(format!("/sys/block/{name}/dev"))?.parse()?;
     let mut request = Request::new([Watched::new(&name, dev)]);
-    request.choice = arguments
-        .next()
-        .as_deref()
-        .unwrap_or("auto")
-        .parse::<SourceChoice>()?;
+    request.choice = arguments.next().as_deref().unwrap_or("auto").parse::<SourceChoice>()?;
     if arguments.next().as_deref() == Some("continuous") {
         request.duty = Duty::Continuous;
     }
@@ -31,19 +25,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let seconds = now.at.saturating_sub(last.at).as_secs_f64();
         let observed = now.observed.saturating_sub(last.observed).as_secs_f64();
         let iops = (now.completed.requests() - last.completed.requests()) as f64 / seconds;
-        let window = now
-            .bios
-            .as_ref()
-            .zip(last.bios.as_ref())
-            .and_then(|(now, last)| now.since(last));
-        let class = window
-            .as_ref()
-            .and_then(|window| window.classify(Rule::Ours, &Thresholds::default()));
-        let latency = now
-            .latency
-            .as_ref()
-            .zip(last.latency.as_ref())
-            .and_then(|(now, last)| now.since(last));
+        let window = now.bios.as_ref().zip(last.bios.as_ref()).and_then(|(now, last)| now.since(last));
+        let class = window.as_ref().and_then(|window| window.classify(Rule::Ours, &Thresholds::default()));
+        let latency = now.latency.as_ref().zip(last.latency.as_ref()).and_then(|(now, last)| now.since(last));
         println!(
             "{iops:.0} IOPS, observed {:.0} %, bios {:?}, near {:?}, {:?}, read {:?} p99 {:?}, in flight {:?}, first {:?}, \
              errors {:?}",

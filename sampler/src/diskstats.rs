@@ -15,9 +15,7 @@ pub(crate) struct Diskstats {
 impl Diskstats {
     /// Works if every disk's totals can be read.
     pub(crate) fn open(kernel: &Arc<dyn Kernel>, request: &Request) -> Result<Self, SamplerError> {
-        Ok(Self {
-            disks: Counted::all(kernel, &request.disks)?,
-        })
+        Ok(Self { disks: Counted::all(kernel, &request.disks)? })
     }
 }
 

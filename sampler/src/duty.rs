@@ -202,10 +202,7 @@ impl Switchboard {
     /// For how long a disk has been probed.
     pub(crate) fn observed(&self, disk: usize, now: Nanos) -> Nanos {
         self.disks.get(disk).map_or(Nanos::ZERO, |disk| {
-            disk.observed
-                + disk
-                    .on_since
-                    .map_or(Nanos::ZERO, |since| now.saturating_sub(since))
+            disk.observed + disk.on_since.map_or(Nanos::ZERO, |since| now.saturating_sub(since))
         })
     }
 
@@ -225,11 +222,7 @@ fn every_for(rate: u64, now: u32, one_in: u32) -> u32 {
     let ideal = (rate / FOLLOWED_PER_SECOND).max(1);
     let ideal = u32::try_from(ideal.min(u64::from(one_in))).unwrap_or(one_in);
     let keep = now > 0 && ideal <= now.saturating_mul(2) && now <= ideal.saturating_mul(4);
-    if keep && (ideal > 1 || now == 1) {
-        now
-    } else {
-        ideal.next_power_of_two().min(one_in)
-    }
+    if keep && (ideal > 1 || now == 1) { now } else { ideal.next_power_of_two().min(one_in) }
 }
 
 #[cfg(test)]
@@ -241,11 +234,7 @@ mod tests {
     }
 
     fn cycle() -> Duty {
-        Duty::Cycle {
-            on_share: 0.1,
-            period: ms(100),
-            above_iops: 20_000,
-        }
+        Duty::Cycle { on_share: 0.1, period: ms(100), above_iops: 20_000 }
     }
 
     fn on(board: &Switchboard) -> Vec<bool> {
@@ -345,11 +334,7 @@ mod tests {
 
     #[test]
     fn a_share_of_one_never_switches_off() {
-        let duty = Duty::Cycle {
-            on_share: 1.0,
-            period: ms(100),
-            above_iops: 0,
-        };
+        let duty = Duty::Cycle { on_share: 1.0, period: ms(100), above_iops: 0 };
         let mut board = Switchboard::new(1, duty, 1, ms(0));
         board.set_probing(Probing::Cycle, ms(0));
         assert!(!board.tick(ms(100)));

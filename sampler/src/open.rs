@@ -43,10 +43,7 @@ fn explain(kind: SourceKind, tried: &[(SourceKind, String)], notes: &[String]) -
     let mut why = if tried.is_empty() {
         format!("{kind} works here")
     } else {
-        let failures: Vec<_> = tried
-            .iter()
-            .map(|(kind, why)| format!("{kind} does not ({why})"))
-            .collect();
+        let failures: Vec<_> = tried.iter().map(|(kind, why)| format!("{kind} does not ({why})")).collect();
         format!("{kind} works here, {}", failures.join(", "))
     };
     if let Some(unknowns) = kind.unknowns() {
@@ -72,10 +69,7 @@ fn check(request: &Request) -> Result<(), SamplerError> {
     }
     if let Duty::Cycle { on_share, period, .. } = request.duty {
         if !(on_share > 0.0 && on_share <= 1.0) {
-            return bad(
-                format!("an on-share of {on_share}"),
-                "a share above 0 and at most 1",
-            );
+            return bad(format!("an on-share of {on_share}"), "a share above 0 and at most 1");
         }
         if !(Nanos::from_millis(10)..=Nanos::from_millis(200)).contains(&period) {
             return bad(format!("a period of {period}"), "10 ms to 200 ms");
@@ -103,10 +97,7 @@ fn open_kind(
         SourceKind::Tracefs => Arc::new(crate::tracefs::Tracefs::open(kernel, request)?),
         #[cfg(not(target_os = "linux"))]
         SourceKind::Tracefs => {
-            return Err(SamplerError::Unavailable {
-                kind,
-                why: "only Linux has it".to_owned(),
-            });
+            return Err(SamplerError::Unavailable { kind, why: "only Linux has it".to_owned() });
         }
         SourceKind::Diskstats => Arc::new(Diskstats::open(kernel, request)?),
     })

@@ -102,9 +102,7 @@ impl FromStr for SourceChoice {
         [Self::Auto, Self::Bpf, Self::Tracefs, Self::Diskstats]
             .into_iter()
             .find(|choice| choice.to_string() == text)
-            .ok_or_else(|| UnknownSource {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownSource { found: text.to_owned() })
     }
 }
 
@@ -131,11 +129,7 @@ impl Default for Duty {
     /// 10 ms of every 100 ms from 20,000 IOPS on: below that, counting all of them costs less than 0.4 % of one
     /// core; above, an on-phase still holds 200 bios.
     fn default() -> Self {
-        Self::Cycle {
-            on_share: 0.1,
-            period: Nanos::from_millis(100),
-            above_iops: 20_000,
-        }
+        Self::Cycle { on_share: 0.1, period: Nanos::from_millis(100), above_iops: 20_000 }
     }
 }
 
@@ -154,22 +148,14 @@ impl Watched {
     /// A disk without partitions.
     #[must_use]
     pub fn new(name: impl Into<String>, dev: DevNo) -> Self {
-        Self {
-            name: name.into(),
-            dev,
-            partitions: Vec::new(),
-        }
+        Self { name: name.into(), dev, partitions: Vec::new() }
     }
 
     /// A disk and its partitions.
     #[must_use]
     pub fn of(identity: &kernfs::Identity) -> Self {
         let partitions = identity.partitions.iter().map(|(_, dev)| *dev).collect();
-        Self {
-            name: identity.name.clone(),
-            dev: identity.devno,
-            partitions,
-        }
+        Self { name: identity.name.clone(), dev: identity.devno, partitions }
     }
 }
 
@@ -218,9 +204,6 @@ mod tests {
         for name in ["auto", "bpf", "tracefs", "diskstats"] {
             assert_eq!(name.parse::<SourceChoice>().unwrap().to_string(), name);
         }
-        assert_eq!(
-            "ebpf".parse::<SourceChoice>(),
-            Err(UnknownSource { found: "ebpf".into() })
-        );
+        assert_eq!("ebpf".parse::<SourceChoice>(), Err(UnknownSource { found: "ebpf".into() }));
     }
 }

@@ -151,9 +151,7 @@ impl ExactCounters {
     /// Bios and splits that turned into a request of their own or into a part of one.
     #[must_use]
     pub const fn arrivals(&self) -> u64 {
-        self.bios
-            .saturating_sub(self.unqueued)
-            .saturating_add(self.splits)
+        self.bios.saturating_sub(self.unqueued).saturating_add(self.splits)
     }
 
     /// Completed reads and writes.
@@ -173,11 +171,7 @@ impl ExactCounters {
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Option<Self> {
         let groups = |now: [u64; 3], then: [u64; 3]| {
-            Some([
-                now[0].checked_sub(then[0])?,
-                now[1].checked_sub(then[1])?,
-                now[2].checked_sub(then[2])?,
-            ])
+            Some([now[0].checked_sub(then[0])?, now[1].checked_sub(then[1])?, now[2].checked_sub(then[2])?])
         };
         Some(Self {
             bios: self.bios.checked_sub(earlier.bios)?,

@@ -30,10 +30,7 @@ impl Counted {
             .iter()
             .map(|watched| {
                 let disk = Disk::open(Arc::clone(kernel), &watched.name)?;
-                let counted = Self {
-                    watched: watched.clone(),
-                    disk,
-                };
+                let counted = Self { watched: watched.clone(), disk };
                 counted.read()?;
                 Ok(counted)
             })
@@ -47,16 +44,9 @@ impl Counted {
 
     /// Reads the totals.
     pub(crate) fn read(&self) -> Result<Totals, SamplerError> {
-        let gone = || SamplerError::Gone {
-            disk: self.watched.dev,
-            name: self.watched.name.clone(),
-        };
+        let gone = || SamplerError::Gone { disk: self.watched.dev, name: self.watched.name.clone() };
         let or_gone = |error| {
-            if self.disk.is_present() {
-                SamplerError::Kernel(error)
-            } else {
-                gone()
-            }
+            if self.disk.is_present() { SamplerError::Kernel(error) } else { gone() }
         };
         let stats = self.disk.stats().map_err(or_gone)?;
         // Another disk may have taken the name.
@@ -76,11 +66,7 @@ impl Counted {
                 read_time: Nanos::from_millis(stats.read_ms),
                 write_time: Nanos::from_millis(stats.write_ms),
             },
-            in_flight: InFlight {
-                reads: in_flight.reads,
-                writes: in_flight.writes,
-                ..InFlight::default()
-            },
+            in_flight: InFlight { reads: in_flight.reads, writes: in_flight.writes, ..InFlight::default() },
             io_ticks: Nanos::from_millis(stats.io_ticks_ms),
         })
     }
@@ -88,8 +74,5 @@ impl Counted {
 
 /// The place of a disk among those that a source was opened for.
 pub(crate) fn index_of(disks: &[Counted], disk: block_types::DevNo) -> Result<usize, SamplerError> {
-    disks
-        .iter()
-        .position(|counted| counted.watched.dev == disk)
-        .ok_or(SamplerError::UnknownDisk { disk })
+    disks.iter().position(|counted| counted.watched.dev == disk).ok_or(SamplerError::UnknownDisk { disk })
 }

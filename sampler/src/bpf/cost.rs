@@ -53,23 +53,10 @@ pub(super) fn programs(ids: &[u32]) -> Vec<ProgramCost> {
 /// All of them together.
 pub(super) fn sum(programs: &[ProgramCost]) -> ProbeCost {
     let of = |part: fn(&ProbeCost) -> u64| programs.iter().map(|program| part(&program.cost)).sum();
-    cost(
-        of(|cost| cost.calls),
-        of(|cost| cost.ns_total),
-        of(|cost| cost.missed),
-    )
+    cost(of(|cost| cost.calls), of(|cost| cost.ns_total), of(|cost| cost.missed))
 }
 
 fn cost(calls: u64, ns_total: u64, missed: u64) -> ProbeCost {
-    let ns_per_call = if calls > 0 {
-        ns_total as f64 / calls as f64
-    } else {
-        0.0
-    };
-    ProbeCost {
-        calls,
-        ns_total,
-        ns_per_call,
-        missed,
-    }
+    let ns_per_call = if calls > 0 { ns_total as f64 / calls as f64 } else { 0.0 };
+    ProbeCost { calls, ns_total, ns_per_call, missed }
 }

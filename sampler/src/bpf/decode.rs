@@ -43,12 +43,8 @@ impl Counters {
             others: at(counter::OTHERS),
             ..Snapshot::default()
         };
-        snapshot
-            .size_log2
-            .copy_from_slice(&self.0[counter::SIZE_LOG2..counter::SIZE_LOG2 + SIZE_BUCKETS]);
-        snapshot
-            .gap_log2
-            .copy_from_slice(&self.0[counter::GAP_LOG2..counter::GAP_LOG2 + GAP_BUCKETS]);
+        snapshot.size_log2.copy_from_slice(&self.0[counter::SIZE_LOG2..counter::SIZE_LOG2 + SIZE_BUCKETS]);
+        snapshot.gap_log2.copy_from_slice(&self.0[counter::GAP_LOG2..counter::GAP_LOG2 + GAP_BUCKETS]);
         snapshot
     }
 
@@ -106,17 +102,10 @@ impl WideSums {
         let mut histogram = |class: usize| {
             let first = latency::COUNTS + class * LatencyHistogram::BUCKETS;
             let counts = shared.0.get(first..first + LatencyHistogram::BUCKETS)?.to_vec();
-            let sum = self
-                .latency
-                .get_mut(class)?
-                .extend(*shared.0.get(latency::SUM_NS + class)?);
+            let sum = self.latency.get_mut(class)?.extend(*shared.0.get(latency::SUM_NS + class)?);
             LatencyHistogram::from_counts(counts, sum)
         };
-        Some(Latencies {
-            read: histogram(0)?,
-            sync_write: histogram(1)?,
-            async_write: histogram(2)?,
-        })
+        Some(Latencies { read: histogram(0)?, sync_write: histogram(1)?, async_write: histogram(2)? })
     }
 }
 
@@ -186,32 +175,17 @@ mod tests {
 
     #[test]
     fn cpus_are_summed_and_named() {
-        let cpu = |n: u64| {
-            (0..counter::COUNTERS as u64)
-                .flat_map(|i| (i * n).to_ne_bytes())
-                .collect::<Vec<_>>()
-        };
+        let cpu =
+            |n: u64| (0..counter::COUNTERS as u64).flat_map(|i| (i * n).to_ne_bytes()).collect::<Vec<_>>();
         let counters = Counters::sum(&[cpu(1), cpu(10)]);
         let snapshot = WideSums::default().snapshot(&counters);
-        assert_eq!(
-            (snapshot.reads, snapshot.writes, snapshot.read_sectors),
-            (0, 11, 22)
-        );
-        assert_eq!(
-            (snapshot.near, snapshot.gaps, snapshot.gap_sum_sectors),
-            (44, 55, 66)
-        );
+        assert_eq!((snapshot.reads, snapshot.writes, snapshot.read_sectors), (0, 11, 22));
+        assert_eq!((snapshot.near, snapshot.gaps, snapshot.gap_sum_sectors), (44, 55, 66));
         assert_eq!((snapshot.size_log2[0], snapshot.size_log2[15]), (110, 275));
         assert_eq!((snapshot.gap_log2[0], snapshot.gap_log2[47]), (26 * 11, 73 * 11));
-        assert_eq!(
-            (snapshot.flushes, snapshot.discards, snapshot.others),
-            (74 * 11, 75 * 11, 76 * 11)
-        );
+        assert_eq!((snapshot.flushes, snapshot.discards, snapshot.others), (74 * 11, 75 * 11, 76 * 11));
         let exact = counters.exact(7);
-        assert_eq!(
-            (exact.bios, exact.completed, exact.missed),
-            (78 * 11, [84 * 11, 85 * 11, 86 * 11], 7)
-        );
+        assert_eq!((exact.bios, exact.completed, exact.missed), (78 * 11, [84 * 11, 85 * 11, 86 * 11], 7));
     }
 
     #[test]

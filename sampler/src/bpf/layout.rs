@@ -74,12 +74,7 @@ pub(super) mod slot {
 
 /// The words of a map's value; a remainder is left out.
 pub(super) fn words(bytes: &[u8]) -> Vec<u64> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|word| u64::from_ne_bytes(*word))
-        .collect()
+    bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word)).collect()
 }
 
 #[cfg(test)]
@@ -142,28 +137,16 @@ mod tests {
         ];
         let mut source = "#include \"layout.h\"\n".to_owned();
         for (name, value) in names {
-            writeln!(
-                source,
-                "_Static_assert(({name}) == {value}, \"{name} is not {value}\");"
-            )
-            .unwrap();
+            writeln!(source, "_Static_assert(({name}) == {value}, \"{name} is not {value}\");").unwrap();
         }
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("layout.c");
         std::fs::write(&file, source).unwrap();
         let checked = Command::new("clang")
-            .args([
-                "-fsyntax-only",
-                "-I",
-                concat!(env!("CARGO_MANIFEST_DIR"), "/src/bpf"),
-            ])
+            .args(["-fsyntax-only", "-I", concat!(env!("CARGO_MANIFEST_DIR"), "/src/bpf")])
             .arg(&file)
             .output()
             .unwrap();
-        assert!(
-            checked.status.success(),
-            "{}",
-            String::from_utf8_lossy(&checked.stderr)
-        );
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
 }

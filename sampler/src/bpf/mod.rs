@@ -88,10 +88,7 @@ impl Shared {
             board = match board.0.next() {
                 Some(next) => {
                     let wait = Duration::from(next.saturating_sub(now));
-                    self.changed
-                        .wait_timeout(board, wait)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.changed.wait_timeout(board, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
             };
@@ -162,13 +159,7 @@ impl Source for Bpf {
         if in_flight.requests() == 0 {
             reading.idle_at = totals.at;
         } else if latencies.pending() > 0 {
-            decode::ages(
-                &self.shared.maps.slots()?,
-                index,
-                at,
-                reading.idle_at,
-                &mut in_flight,
-            );
+            decode::ages(&self.shared.maps.slots()?, index, at, reading.idle_at, &mut in_flight);
         }
         Ok(Sample {
             at,
@@ -185,8 +176,7 @@ impl Source for Bpf {
 
     fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError> {
         let index = self.index(disk)?;
-        self.shared
-            .switch(|board, now| board.set_active(index, active, now))?;
+        self.shared.switch(|board, now| board.set_active(index, active, now))?;
         let mut programs = lock(&self.programs);
         if lock(&self.shared.board).0.any_active() {
             programs.attach(&self.shared.maps)
@@ -202,26 +192,17 @@ impl Source for Bpf {
 
     fn set_cost_accounting(&self, on: bool) -> Result<(), SamplerError> {
         let mut accounting = lock(&self.accounting);
-        accounting.0 = if on {
-            Some(cost::Accounting::start()?)
-        } else {
-            None
-        };
+        accounting.0 = if on { Some(cost::Accounting::start()?) } else { None };
         accounting.1 |= on;
         Ok(())
     }
 
     fn cost(&self) -> Option<ProbeCost> {
-        lock(&self.accounting)
-            .1
-            .then(|| cost::sum(&cost::programs(&self.ids)))
+        lock(&self.accounting).1.then(|| cost::sum(&cost::programs(&self.ids)))
     }
 
     fn cost_by_probe(&self) -> Vec<(String, ProbeCost)> {
-        cost::programs(&self.ids)
-            .into_iter()
-            .map(|program| (program.name, program.cost))
-            .collect()
+        cost::programs(&self.ids).into_iter().map(|program| (program.name, program.cost)).collect()
     }
 
     fn exact(&self, disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
@@ -230,9 +211,7 @@ impl Source for Bpf {
             return Ok(None);
         }
         let missed = cost::sum(&cost::programs(&self.ids)).missed;
-        Ok(Some(
-            Counters::sum(&self.shared.maps.counters(index)?).exact(missed),
-        ))
+        Ok(Some(Counters::sum(&self.shared.maps.counters(index)?).exact(missed)))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -30,17 +30,11 @@ const PROGRAMS: [(&str, &str, bool); 9] = [
 pub(super) fn failed(operation: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> SamplerError {
     let operation = operation.into();
     // The alternate form has the whole chain of causes.
-    |why| SamplerError::Bpf {
-        operation,
-        why: format!("{why:#}"),
-    }
+    |why| SamplerError::Bpf { operation, why: format!("{why:#}") }
 }
 
 fn unexpected(operation: &str, why: impl Display) -> SamplerError {
-    SamplerError::Bpf {
-        operation: operation.to_owned(),
-        why: why.to_string(),
-    }
+    SamplerError::Bpf { operation: operation.to_owned(), why: why.to_string() }
 }
 
 /// What libbpf printed since the last loading began.
@@ -64,11 +58,7 @@ fn explanation(printed: &str) -> String {
         .filter(|line| !line.starts_with("--") && !line.starts_with("processed "))
         .collect();
     let tail = &lines[lines.len().saturating_sub(6)..];
-    if tail.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", tail.join("; "))
-    }
+    if tail.is_empty() { String::new() } else { format!(" ({})", tail.join("; ")) }
 }
 
 /// Programs loaded into the kernel, attached or not.
@@ -108,21 +98,14 @@ pub(super) fn load(disks: &[DevNo], near: Sectors, exact: bool) -> Result<Loaded
     let mut builder = ObjectBuilder::default();
     libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, note_print)));
     std::mem::take(&mut *lock(&PRINTED));
-    let mut open = builder
-        .open_memory(OBJECT)
-        .map_err(failed("open the compiled programs"))?;
+    let mut open = builder.open_memory(OBJECT).map_err(failed("open the compiled programs"))?;
     let missing = missing_tracepoints();
-    let exact_missing: Vec<_> = PROGRAMS
-        .iter()
-        .filter(|(_, tracepoint, only)| *only && missing.contains(tracepoint))
-        .collect();
+    let exact_missing: Vec<_> =
+        PROGRAMS.iter().filter(|(_, tracepoint, only)| *only && missing.contains(tracepoint)).collect();
     let exact_works = exact && exact_missing.is_empty();
     let mut notes = Vec::new();
     if exact && !exact_works {
-        let names: Vec<_> = exact_missing
-            .iter()
-            .map(|(_, tracepoint, _)| *tracepoint)
-            .collect();
+        let names: Vec<_> = exact_missing.iter().map(|(_, tracepoint, _)| *tracepoint).collect();
         notes.push(format!(
             "no exact accounting: this kernel has no tracepoint {} (Linux 6.5 and later have all)",
             names.join(", ")
@@ -144,16 +127,7 @@ pub(super) fn load(disks: &[DevNo], near: Sectors, exact: bool) -> Result<Loaded
     })?;
     let maps = Maps::of(&object, disks.len())?;
     let ids = ids(&object)?;
-    Ok(Loaded {
-        programs: Programs {
-            object,
-            links: Vec::new(),
-            ids,
-        },
-        maps,
-        exact: exact_works,
-        notes,
-    })
+    Ok(Loaded { programs: Programs { object, links: Vec::new(), ids }, maps, exact: exact_works, notes })
 }
 
 /// Which of the tracepoints the running kernel lacks, by its type information.
@@ -166,10 +140,7 @@ fn missing_tracepoints() -> Vec<&'static str> {
     PROGRAMS
         .iter()
         .map(|(_, tracepoint, _)| *tracepoint)
-        .filter(|name| {
-            btf.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"))
-                .is_none()
-        })
+        .filter(|name| btf.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}")).is_none())
         .collect()
 }
 
@@ -193,23 +164,16 @@ fn configure(
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
         if name == ".rodata.config" {
-            let initial = map
-                .initial_value_mut()
-                .ok_or_else(|| unexpected("configure", "no constants"))?;
+            let initial = map.initial_value_mut().ok_or_else(|| unexpected("configure", "no constants"))?;
             if initial.len() != config.len() {
                 return Err(unexpected(
                     "configure",
-                    format!(
-                        "constants: found {} bytes, expected {}",
-                        initial.len(),
-                        config.len()
-                    ),
+                    format!("constants: found {} bytes, expected {}", initial.len(), config.len()),
                 ));
             }
             initial.copy_from_slice(&config);
         } else if name == "counters" || name == "latencies" {
-            map.set_max_entries(entries)
-                .map_err(failed(format!("size the map {name}")))?;
+            map.set_max_entries(entries).map_err(failed(format!("size the map {name}")))?;
         }
     }
     Ok(())
@@ -286,19 +250,13 @@ impl Maps {
     /// What each CPU counted for a disk.
     pub(super) fn counters(&self, disk: usize) -> Result<Vec<Vec<u8>>, SamplerError> {
         let key = key(disk);
-        let value = self
-            .counters
-            .lookup_percpu(&key, MapFlags::ANY)
-            .map_err(failed("read the counters"))?;
+        let value = self.counters.lookup_percpu(&key, MapFlags::ANY).map_err(failed("read the counters"))?;
         value.ok_or_else(|| unexpected("read the counters", format!("there is no disk {disk}")))
     }
 
     /// What CPUs share for a disk.
     pub(super) fn shared(&self, disk: usize) -> Result<Shared, SamplerError> {
-        let value = self
-            .latencies
-            .lookup(&key(disk), MapFlags::ANY)
-            .map_err(failed("read the latencies"))?;
+        let value = self.latencies.lookup(&key(disk), MapFlags::ANY).map_err(failed("read the latencies"))?;
         value
             .and_then(|value| Shared::new(&value))
             .ok_or_else(|| unexpected("read the latencies", format!("there is no disk {disk}")))
@@ -306,10 +264,7 @@ impl Maps {
 
     /// The table of followed bios.
     pub(super) fn slots(&self) -> Result<Vec<u8>, SamplerError> {
-        let value = self
-            .slots
-            .lookup(&key(0), MapFlags::ANY)
-            .map_err(failed("read the bios in flight"))?;
+        let value = self.slots.lookup(&key(0), MapFlags::ANY).map_err(failed("read the bios in flight"))?;
         Ok(value.unwrap_or_default())
     }
 
@@ -325,20 +280,14 @@ impl Maps {
         }
         value.resize(8 + MAX_DISKS * 16, 0);
         value[..4].copy_from_slice(&u32::from(any).to_ne_bytes());
-        self.control
-            .update(&key(0), &value, MapFlags::ANY)
-            .map_err(failed("switch the programs"))
+        self.control.update(&key(0), &value, MapFlags::ANY).map_err(failed("switch the programs"))
     }
 
     /// Empties the table of followed bios, while no program is attached.
     fn forget_in_flight(&self) -> Result<(), SamplerError> {
         let slots = vec![0; SLOTS * slot::WORDS * 8];
-        self.slots
-            .update(&key(0), &slots, MapFlags::ANY)
-            .map_err(failed("empty the table of bios"))?;
-        self.in_flight
-            .update(&key(0), &[0; 8], MapFlags::ANY)
-            .map_err(failed("empty the table of bios"))?;
+        self.slots.update(&key(0), &slots, MapFlags::ANY).map_err(failed("empty the table of bios"))?;
+        self.in_flight.update(&key(0), &[0; 8], MapFlags::ANY).map_err(failed("empty the table of bios"))?;
         for disk in 0..self.disks {
             let value = self.shared(disk)?.detached();
             self.latencies

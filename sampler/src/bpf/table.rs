@@ -63,9 +63,8 @@ mod tests {
     #[test]
     fn every_disk_of_a_large_host_has_its_bucket() {
         // 60 SCSI disks: 16 minors each, majors 8 and 65 to 67; and four NVMe ones.
-        let mut disks: Vec<_> = (0..60)
-            .map(|n| DevNo::new([8, 65, 66, 67][n / 16], (n as u32 % 16) * 16))
-            .collect();
+        let mut disks: Vec<_> =
+            (0..60).map(|n| DevNo::new([8, 65, 66, 67][n / 16], (n as u32 % 16) * 16)).collect();
         disks.extend((0..4).map(|n| DevNo::new(259, n)));
         let table = DiskTable::new(&disks).unwrap();
         for (index, disk) in (0..).zip(&disks) {

@@ -37,10 +37,7 @@ impl Follower {
     /// Nothing seen yet. A pause is a time without data bios of at least `pause`.
     pub(super) fn new(near: Sectors, pause: Nanos) -> Self {
         Self {
-            tracker: Tracker::new(Thresholds {
-                near_sectors: near,
-                ..Thresholds::default()
-            }),
+            tracker: Tracker::new(Thresholds { near_sectors: near, ..Thresholds::default() }),
             bios: Snapshot::default(),
             latencies: Latencies::default(),
             errors: 0,
@@ -71,20 +68,14 @@ impl Follower {
     }
 
     fn queued(&mut self, event: &IoEvent) {
-        let paused = self
-            .last_bio
-            .is_none_or(|last| event.at.saturating_sub(last) > self.pause);
+        let paused = self.last_bio.is_none_or(|last| event.at.saturating_sub(last) > self.pause);
         if paused {
             self.first_bio = self.last_bio.is_some().then_some(event.at);
         }
         self.last_bio = Some(event.at);
         if self.waiting.len() < MOST_WAITING {
             let end = event.sector.offset(event.sectors);
-            let waiting = Waiting {
-                since: event.at,
-                op: event.op,
-                sync: event.sync,
-            };
+            let waiting = Waiting { since: event.at, op: event.op, sync: event.sync };
             self.waiting.insert((end, event.op == Op::Write), waiting);
         }
     }
@@ -150,15 +141,7 @@ mod tests {
 
     fn event(at: u64, phase: Phase, op: Op, sector: u64, sectors: u64) -> IoEvent {
         let (sector, sectors) = (Sector(sector), Sectors(sectors));
-        IoEvent {
-            at: Nanos(at),
-            dev: DevNo::new(7, 0),
-            phase,
-            op,
-            sync: op == Op::Read,
-            sector,
-            sectors,
-        }
+        IoEvent { at: Nanos(at), dev: DevNo::new(7, 0), phase, op, sync: op == Op::Read, sector, sectors }
     }
 
     fn follower() -> Follower {
@@ -178,10 +161,7 @@ mod tests {
         disk.event(&event(800, Phase::Completed, Op::Read, 100, 1024), false);
         assert_eq!(disk.counts().1.read.count(), 2);
         disk.event(&event(900, Phase::Completed, Op::Read, 1124, 1024), false);
-        assert_eq!(
-            (disk.counts().1.read.count(), disk.counts().1.read.sum_ns()),
-            (3, 990 + 200)
-        );
+        assert_eq!((disk.counts().1.read.count(), disk.counts().1.read.sum_ns()), (3, 990 + 200));
         assert_eq!(disk.ages(Nanos(1_120)), (Some(Nanos(1_000)), Nanos::ZERO, 0));
         disk.idle(Nanos(1_000));
         assert_eq!(disk.ages(Nanos(1_120)).0, None);

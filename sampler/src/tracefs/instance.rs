@@ -20,11 +20,7 @@ pub(super) struct Instance {
 }
 
 fn io_error(operation: &'static str, path: &Path, source: io::Error) -> SamplerError {
-    SamplerError::Io {
-        operation,
-        path: path.to_owned(),
-        source,
-    }
+    SamplerError::Io { operation, path: path.to_owned(), source }
 }
 
 impl Instance {
@@ -41,10 +37,7 @@ impl Instance {
         if !instances.is_dir() {
             return Err(SamplerError::Unavailable {
                 kind: SourceKind::Tracefs,
-                why: format!(
-                    "there is no {}: tracefs is not mounted, or not for us",
-                    instances.display()
-                ),
+                why: format!("there is no {}: tracefs is not mounted, or not for us", instances.display()),
             });
         }
         remove_leftovers(&instances, pid, alive);
@@ -164,13 +157,7 @@ mod tests {
     #[test]
     fn what_the_dead_left_is_removed_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        for name in [
-            "tunerd-10-0",
-            "tunerd-11-0",
-            "tunerd-12-3",
-            "bpftrace-10",
-            "tunerd-10",
-        ] {
+        for name in ["tunerd-10-0", "tunerd-11-0", "tunerd-12-3", "bpftrace-10", "tunerd-10"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         remove_leftovers(dir.path(), 12, |pid| pid == 11);
@@ -186,15 +173,6 @@ mod tests {
     fn without_tracefs_it_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let error = Instance::create(dir.path(), 1, &[], |_pid| true).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                SamplerError::Unavailable {
-                    kind: SourceKind::Tracefs,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, SamplerError::Unavailable { kind: SourceKind::Tracefs, .. }), "{error}");
     }
 }

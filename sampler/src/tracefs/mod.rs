@@ -77,11 +77,7 @@ impl State {
                 Err(error) => return Err(error),
             };
             self.rest.extend_from_slice(&buffer[..count]);
-            let whole = self
-                .rest
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |end| end + 1);
+            let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let text: Vec<u8> = self.rest.drain(..whole).collect();
             for line in text.split(|byte| *byte == b'\n') {
                 self.line(&String::from_utf8_lossy(line), disks);
@@ -148,10 +144,7 @@ impl Shared {
             state = match next {
                 Some(next) => {
                     let wait = Duration::from(next.saturating_sub(monotonic()));
-                    self.changed
-                        .wait_timeout(state, wait)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
@@ -171,12 +164,7 @@ impl Tracefs {
         let alive = |pid: u32| kernel.exists(&KPath::proc(pid.to_string()));
         let instance = Instance::create(&request.tracefs, std::process::id(), &devices, alive)?;
         let pipe = instance.pipe()?;
-        let board = Switchboard::new(
-            request.disks.len(),
-            request.duty,
-            request.latency_one_in,
-            monotonic(),
-        );
+        let board = Switchboard::new(request.disks.len(), request.duty, request.latency_one_in, monotonic());
         let mut state = State {
             board,
             followers: vec![Follower::new(request.near, PAUSE); request.disks.len()],
@@ -187,11 +175,7 @@ impl Tracefs {
             rest: Vec::new(),
         };
         state.order()?;
-        let shared = Arc::new(Shared {
-            disks,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { disks, state: Mutex::new(state), changed: Condvar::new() });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("trace-pipe".to_owned())
@@ -200,10 +184,7 @@ impl Tracefs {
                 kind: SourceKind::Tracefs,
                 why: format!("cannot start its thread: {error}"),
             })?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     fn index(&self, disk: DevNo) -> Result<usize, SamplerError> {
@@ -241,11 +222,7 @@ impl Source for Tracefs {
         if in_flight.requests() == 0 {
             follower.idle(totals.at);
         }
-        (
-            in_flight.oldest_age,
-            in_flight.sampled_sync_ages_sum,
-            in_flight.sampled_sync,
-        ) = follower.ages(at);
+        (in_flight.oldest_age, in_flight.sampled_sync_ages_sum, in_flight.sampled_sync) = follower.ages(at);
         let (bios, latencies, errors, first_bio_at) = follower.counts();
         Ok(Sample {
             at,

@@ -33,10 +33,7 @@ pub(super) fn line(text: &str) -> Line {
     let found = text
         .find(QUEUED)
         .map(|at| (at, QUEUED.len(), Phase::Queued))
-        .or_else(|| {
-            text.find(COMPLETED)
-                .map(|at| (at, COMPLETED.len(), Phase::Completed))
-        });
+        .or_else(|| text.find(COMPLETED).map(|at| (at, COMPLETED.len(), Phase::Completed)));
     let Some((at, len, phase)) = found else {
         let lost = text.starts_with("CPU:") && text.contains("[LOST ");
         return if lost { Line::Lost } else { Line::Other };
@@ -60,35 +57,15 @@ fn event(before: &str, after: &str, phase: Phase) -> Option<Line> {
     }
     let sectors = Sectors(words.next()?.parse().ok()?);
     let error = phase == Phase::Completed && words.last().is_some_and(|code| code != "[0]");
-    Some(Line::Event {
-        event: IoEvent {
-            at,
-            dev,
-            phase,
-            op,
-            sync,
-            sector,
-            sectors,
-        },
-        error,
-    })
+    Some(Line::Event { event: IoEvent { at, dev, phase, op, sync, sector, sectors }, error })
 }
 
 /// `12345.678901`, of a clock that counts from boot.
 fn seconds(text: &str) -> Option<Nanos> {
     let (seconds, fraction) = text.split_once('.')?;
     let digits = u32::try_from(fraction.len()).ok().filter(|digits| *digits <= 9)?;
-    let nanos = fraction
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(10_u64.pow(9 - digits))?;
-    Some(Nanos(
-        seconds
-            .parse::<u64>()
-            .ok()?
-            .checked_mul(Nanos::SECOND.0)?
-            .checked_add(nanos)?,
-    ))
+    let nanos = fraction.parse::<u64>().ok()?.checked_mul(10_u64.pow(9 - digits))?;
+    Some(Nanos(seconds.parse::<u64>().ok()?.checked_mul(Nanos::SECOND.0)?.checked_add(nanos)?))
 }
 
 /// The letters of `blk_fill_rwbs()`: a flush before (F), the operation, then FUA (F), read-ahead (A), sync (S),
@@ -193,12 +170,7 @@ mod tests {
     #[test]
     fn lost_events_and_other_lines_are_told_apart() {
         assert_eq!(line("CPU:1 [LOST 1234 EVENTS]"), Line::Lost);
-        for other in [
-            "",
-            "# tracer: nop",
-            "a-1 [000] . 1.5: sched_switch: x",
-            "1.5: block_bio_queue: 8,0",
-        ] {
+        for other in ["", "# tracer: nop", "a-1 [000] . 1.5: sched_switch: x", "1.5: block_bio_queue: 8,0"] {
             assert_eq!(line(other), Line::Other, "{other}");
         }
     }
