@@ -77,9 +77,7 @@ fn beside() -> Result<Vec<Scenario>> {
     // Four streams, each in a quarter of the device of its own.
     let quarters = |job: Job| {
         let share = (SIZE.0 / 4).to_string();
-        job.jobs(4)
-            .option("size", &share)
-            .option("offset_increment", &share)
+        job.jobs(4).option("size", &share).option("offset_increment", &share)
     };
     let deep = Engine::Libaio { depth: 32 };
     let streams = |rw, block| quarters(Job::new("streams", rw, block));
@@ -101,10 +99,8 @@ fn beside() -> Result<Vec<Scenario>> {
         work: Work::Device(vec![job]),
     };
     // In batches: that is how four sequential jobs come to look random to a short memory.
-    let batches = |job: Job| {
-        job.option("iodepth_batch_submit", "16")
-            .option("iodepth_batch_complete_min", "16")
-    };
+    let batches =
+        |job: Job| job.option("iodepth_batch_submit", "16").option("iodepth_batch_complete_min", "16");
     Ok(vec![
         device(
             "4 jobs at depth 32, reads 4K",
@@ -121,11 +117,7 @@ fn beside() -> Result<Vec<Scenario>> {
             class("read-random-small")?,
             batches(streams(Rw::RandRead, SMALL).engine(deep)),
         ),
-        device(
-            "4 interleaved streams, reads 4K",
-            class("read-sequential-small")?,
-            streams(Rw::Read, SMALL),
-        ),
+        device("4 interleaved streams, reads 4K", class("read-sequential-small")?, streams(Rw::Read, SMALL)),
         device(
             "4 interleaved streams, writes 256K",
             class("write-sequential-large")?,
@@ -178,20 +170,14 @@ impl Score {
         if line.class_ours == Some(expected) {
             self.ours += 1;
         } else {
-            let called = line
-                .class_ours
-                .map_or_else(|| "unknown".to_owned(), |class| class.to_string());
+            let called = line.class_ours.map_or_else(|| "unknown".to_owned(), |class| class.to_string());
             *self.wrong.entry(called).or_default() += 1;
         }
         self.paper += usize::from(line.class_paper_2006 == Some(expected));
     }
 
     fn share(right: usize, windows: usize) -> String {
-        if windows == 0 {
-            "-".to_owned()
-        } else {
-            format!("{:.1} %", right as f64 / windows as f64 * 100.0)
-        }
+        if windows == 0 { "-".to_owned() } else { format!("{:.1} %", right as f64 / windows as f64 * 100.0) }
     }
 }
 
@@ -201,12 +187,7 @@ impl Score {
 ///
 /// Where a loop device, fio or `tunerd` cannot be had, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
-    let spec = LoopSpec {
-        size: SIZE,
-        backing: Backing::Memory,
-        tag_depth: None,
-        allocated: true,
-    };
+    let spec = LoopSpec { size: SIZE, backing: Backing::Memory, tag_depth: None, allocated: true };
     let device = LoopDevice::make(&spec)?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), device.directory())?;
     let mut watch = tunerd.stream("fingerprint", &[], &["--device", device.name(), "--json"])?;
@@ -225,9 +206,8 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let more = beside()?;
     make_files(context, &device, &mount)?;
     // Files first: the jobs on the bare device overwrite the file system.
-    let (files, bare): (Vec<_>, Vec<_>) = more
-        .into_iter()
-        .partition(|scenario| matches!(scenario.work, Work::Files(_)));
+    let (files, bare): (Vec<_>, Vec<_>) =
+        more.into_iter().partition(|scenario| matches!(scenario.work, Work::Files(_)));
     for scenario in files.into_iter().chain(bare) {
         let mut score = Score::default();
         visit(context, &device, &scenario, length, &mut watch, &mut score)?;
@@ -246,20 +226,10 @@ fn report(options: &Options, scenarios: &[Scenario], scores: &[Score]) -> Report
             "Loop device on tmpfs, visits of {} s, {} rounds of the first eight",
             options.seconds, options.rounds
         ),
-        &[
-            "workload",
-            "windows",
-            "empty",
-            "ours",
-            "paper-2006",
-            "otherwise called",
-        ],
+        &["workload", "windows", "empty", "ours", "paper-2006", "otherwise called"],
         rows.iter().map(|(scenario, score)| {
-            let wrong: Vec<String> = score
-                .wrong
-                .iter()
-                .map(|(class, count)| format!("{class} {count}"))
-                .collect();
+            let wrong: Vec<String> =
+                score.wrong.iter().map(|(class, count)| format!("{class} {count}")).collect();
             [
                 scenario.name.clone(),
                 score.windows.to_string(),
@@ -281,19 +251,13 @@ fn report(options: &Options, scenarios: &[Scenario], scores: &[Score]) -> Report
     report.fact("windows", windows);
     report.fact("right_share", share);
     report.fact("worst_workload_right_share", worst);
-    let facts: BTreeMap<&str, &Score> = rows
-        .iter()
-        .map(|(scenario, score)| (scenario.name.as_str(), *score))
-        .collect();
+    let facts: BTreeMap<&str, &Score> =
+        rows.iter().map(|(scenario, score)| (scenario.name.as_str(), *score)).collect();
     report.fact("workloads", facts);
     report.verdict(
         "windows of the eight direct workloads with the right class",
         "≥ 95 %",
-        format!(
-            "{:.2} % of {windows}, worst workload {:.2} %",
-            share * 100.0,
-            worst * 100.0
-        ),
+        format!("{:.2} % of {windows}, worst workload {:.2} %", share * 100.0, worst * 100.0),
         share >= 0.95 && windows > 0,
     );
     report
@@ -313,18 +277,13 @@ fn visit(
         Work::Device(jobs) => Load::new(device.path(), jobs.iter().cloned()).start()?,
         Work::Files(jobs) => on_ext4(device, &device.directory().join("mount"), jobs).start()?,
     };
-    let started = context
-        .interrupt
-        .wait_until(Duration::from_secs(20), Duration::from_millis(1), || {
-            Ok(Activity::read(device.name())? != idle || !running.is_alive()?)
-        })?;
+    let started = context.interrupt.wait_until(Duration::from_secs(20), Duration::from_millis(1), || {
+        Ok(Activity::read(device.name())? != idle || !running.is_alive()?)
+    })?;
     anyhow::ensure!(started, "fio began no I/O within 20 s");
     // Mounting reads and writes the device too, before the first I/O of the workload itself.
-    let settling = if matches!(scenario.work, Work::Files(_)) {
-        Duration::from_secs(1)
-    } else {
-        Duration::ZERO
-    };
+    let settling =
+        if matches!(scenario.work, Work::Files(_)) { Duration::from_secs(1) } else { Duration::ZERO };
     context.interrupt.sleep(settling)?;
     let from = monotonic();
     context.interrupt.sleep(length)?;
@@ -344,9 +303,7 @@ fn visit(
 /// A load in files of a file system that is mounted for fio alone and gone with it.
 fn on_ext4(device: &LoopDevice, mount: &Path, jobs: &[Job]) -> Load {
     let script = r#"mount -t ext4 "$0" "$1" && cd "$1" && shift && exec "$@""#;
-    let jobs = jobs
-        .iter()
-        .map(|job| job.clone().option("allow_file_create", "1"));
+    let jobs = jobs.iter().map(|job| job.clone().option("allow_file_create", "1"));
     Load::new(&PathBuf::from("unused"), jobs).within([
         "unshare",
         "--mount",
@@ -386,13 +343,7 @@ mod tests {
     use fingerprint::{Rule, Snapshot, Thresholds};
 
     fn line(reads: u64, near: u64) -> WindowLine {
-        let snapshot = Snapshot {
-            reads,
-            read_sectors: reads * 8,
-            near,
-            gaps: reads,
-            ..Snapshot::default()
-        };
+        let snapshot = Snapshot { reads, read_sectors: reads * 8, near, gaps: reads, ..Snapshot::default() };
         WindowLine::new(Nanos(0), Nanos(1), &snapshot, Rule::Ours, &Thresholds::default())
     }
 

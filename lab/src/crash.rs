@@ -2,12 +2,11 @@
 
 use crate::Context;
 use crate::bench::fio::{Engine, Job, Load, Rw};
-use crate::bench::loopdev::{Backing, LoopDevice, LoopSpec};
+use crate::bench::loopdev::{Backing, LoopDevice, LoopSpec, tag_depth};
 use crate::bench::report::Report;
 use crate::bench::stats::quantile;
-use crate::bench::sysfs::read_under;
 use crate::bench::tunerd::{Place, Tunerd, field};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use block_types::Bytes;
 use clap::Args;
 use rand::{Rng, SeedableRng};
@@ -47,13 +46,7 @@ const ORIGINALS: [(&str, &str); 9] = [
 /// How many requests the driver takes, which nr_requests under `none` changes and no sysfs file shows.
 const TAG_DEPTH: u32 = 48;
 /// What `tunerd` searches, beside the scheduler.
-const GENES: [&str; 5] = [
-    "nr_requests",
-    "max_sectors_kb",
-    "fifo_batch",
-    "read_expire",
-    "read_ahead_kb",
-];
+const GENES: [&str; 5] = ["nr_requests", "max_sectors_kb", "fifo_batch", "read_expire", "read_ahead_kb"];
 
 type Values = BTreeMap<&'static str, String>;
 
@@ -61,26 +54,10 @@ fn values(device: &LoopDevice) -> Result<Values> {
     let mut values = Values::new();
     for (knob, _) in ORIGINALS {
         // A knob of another scheduler is not there at all.
-        values.insert(
-            knob,
-            device.queue().read(knob).unwrap_or_else(|_| "absent".to_owned()),
-        );
+        values.insert(knob, device.queue().read(knob).unwrap_or_else(|_| "absent".to_owned()));
     }
     values.insert("tag depth", tag_depth(device.name())?.to_string());
     Ok(values)
-}
-
-/// The driver's tag depth, from debugfs: the only place that tells.
-fn tag_depth(disk: &str) -> Result<u32> {
-    let path = format!("/sys/kernel/debug/block/{disk}/hctx0/tags");
-    let text = read_under(&path).context("is debugfs mounted?")?;
-    parse_depth(&text).with_context(|| format!("{path} has no depth"))
-}
-
-fn parse_depth(tags: &str) -> Option<u32> {
-    // The bitmap's own depth; `nr_tags` above it keeps the first value that the driver asked for.
-    tags.lines()
-        .find_map(|line| line.strip_prefix("depth=")?.parse().ok())
 }
 
 /// One kill and what came of it.
@@ -101,10 +78,7 @@ struct Kill {
 ///
 /// Where a loop device, fio or `tunerd` cannot be had, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
-    ensure!(
-        options.within > 0.0 && options.within <= 3_600.0,
-        "--within: expected above 0, at most 3600"
-    );
+    ensure!(options.within > 0.0 && options.within <= 3_600.0, "--within: expected above 0, at most 3600");
     let spec = LoopSpec {
         size: Bytes(1 << 30),
         backing: Backing::Memory,
@@ -117,11 +91,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     }
     let originals = values(&device)?;
     for (knob, value) in ORIGINALS {
-        ensure!(
-            originals[knob] == value,
-            "{knob} is {}, not the {value} that was written",
-            originals[knob]
-        );
+        ensure!(originals[knob] == value, "{knob} is {}, not the {value} that was written", originals[knob]);
     }
     let tunerd = Tunerd::find(context.tunerd.as_deref(), device.directory())?;
     let mut load = load(&device).start()?;
@@ -129,20 +99,9 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let mut kills = Vec::new();
     for number in 1..=options.kills {
         let after = Duration::from_secs_f64(rng.random_range(0.0..options.within));
-        let kill = kill_once(
-            context,
-            &device,
-            &tunerd,
-            &originals,
-            after,
-            options.seed + number,
-        )?;
+        let kill = kill_once(context, &device, &tunerd, &originals, after, options.seed + number)?;
         ensure!(load.is_alive()?, "fio ended under the measurement");
-        let state = if kill.wrong.is_empty() {
-            "all back"
-        } else {
-            "NOT all back"
-        };
+        let state = if kill.wrong.is_empty() { "all back" } else { "NOT all back" };
         context.say(&format!(
             "{number} of {}: killed after {:.2} s, {} changed, restored in {:.2} s: {state}",
             options.kills,
@@ -167,15 +126,9 @@ fn load(device: &LoopDevice) -> Load {
     Load::new(
         device.path(),
         [
-            Job::new("reads", Rw::RandRead, Bytes(4 << 10))
-                .engine(engine)
-                .iops(4_000),
-            Job::new("writes", Rw::RandWrite, Bytes(64 << 10))
-                .engine(engine)
-                .iops(1_000),
-            Job::new("large", Rw::Write, Bytes(1 << 20))
-                .engine(engine)
-                .iops(100),
+            Job::new("reads", Rw::RandRead, Bytes(4 << 10)).engine(engine).iops(4_000),
+            Job::new("writes", Rw::RandWrite, Bytes(64 << 10)).engine(engine).iops(1_000),
+            Job::new("large", Rw::Write, Bytes(1 << 20)).engine(engine).iops(100),
         ],
     )
 }
@@ -198,16 +151,7 @@ fn kill_once(
     seed: u64,
 ) -> Result<Kill> {
     let seed = seed.to_string();
-    let mut arguments = vec![
-        "--mode",
-        "tune",
-        "--slice",
-        "100ms",
-        "--children",
-        "4",
-        "--seed",
-        &seed,
-    ];
+    let mut arguments = vec!["--mode", "tune", "--slice", "100ms", "--children", "4", "--seed", &seed];
     arguments.extend(["--window", "50ms", "--tune-scheduler"]);
     for knob in GENES {
         arguments.extend(["--knob", knob]);
@@ -221,10 +165,7 @@ fn kill_once(
     let _: Value = restore(tunerd, device)?;
     let restore_s = began.elapsed().as_secs_f64();
     let right_after = values(device)?;
-    ensure!(
-        victim.wait_end(Duration::from_secs(30))?,
-        "process {id} does not die"
-    );
+    ensure!(victim.wait_end(Duration::from_secs(30))?, "process {id} does not die");
     let changed = touched(&mut victim, originals);
     let settled = values(device)?;
     let second: Value = restore(tunerd, device)?;
@@ -249,11 +190,7 @@ fn kill_once(
 }
 
 fn restore(tunerd: &Tunerd, device: &LoopDevice) -> Result<Value> {
-    tunerd.ask(
-        "restore",
-        &[Place::State, Place::Run],
-        &["--json", "--device", device.name()],
-    )
+    tunerd.ask("restore", &[Place::State, Place::Run], &["--json", "--device", device.name()])
 }
 
 /// The knobs that the killed `tunerd` had said it moved away from their originals.
@@ -268,10 +205,7 @@ fn touched(victim: &mut crate::bench::tunerd::Stream, originals: &Values) -> BTr
             continue;
         }
         for (&knob, original) in originals {
-            if settings
-                .get(knob)
-                .is_some_and(|value| value.to_string().trim_matches('"') != original)
-            {
+            if settings.get(knob).is_some_and(|value| value.to_string().trim_matches('"') != original) {
                 changed.insert(knob);
             }
         }
@@ -283,41 +217,21 @@ fn report(kills: &[Kill]) -> Report {
     let mut report = Report::new("Killed at random moments under load, then restored");
     let good = kills.iter().filter(|kill| kill.wrong.is_empty()).count();
     let seconds: Vec<f64> = kills.iter().map(|kill| kill.restore_s).collect();
-    let count = |knob: &str| {
-        kills
-            .iter()
-            .filter(|kill| kill.found_changed.contains(knob))
-            .count()
-    };
+    let count = |knob: &str| kills.iter().filter(|kill| kill.found_changed.contains(knob)).count();
     report.table(
-        &format!(
-            "Of {} kills: how many had moved the knob, and how many left it wrong",
-            kills.len()
-        ),
+        &format!("Of {} kills: how many had moved the knob, and how many left it wrong", kills.len()),
         &["knob", "moved", "wrong after restore"],
-        ORIGINALS
-            .iter()
-            .map(|(knob, _)| *knob)
-            .chain(["tag depth"])
-            .map(|knob| {
-                let wrong = kills.iter().filter(|kill| kill.wrong.contains_key(knob)).count();
-                let moved = if knob == "tag depth" {
-                    "(not told)".to_owned()
-                } else {
-                    count(knob).to_string()
-                };
-                [knob.to_owned(), moved, wrong.to_string()]
-            }),
+        ORIGINALS.iter().map(|(knob, _)| *knob).chain(["tag depth"]).map(|knob| {
+            let wrong = kills.iter().filter(|kill| kill.wrong.contains_key(knob)).count();
+            let moved = if knob == "tag depth" { "(not told)".to_owned() } else { count(knob).to_string() };
+            [knob.to_owned(), moved, wrong.to_string()]
+        }),
     );
     if let (Some(middle), Some(longest)) = (quantile(&seconds, 0.5), quantile(&seconds, 1.0)) {
-        report.note(format!(
-            "restore took {middle:.2} s at the median, {longest:.2} s at the longest"
-        ));
+        report.note(format!("restore took {middle:.2} s at the median, {longest:.2} s at the longest"));
     }
     let quiet = kills.iter().filter(|kill| kill.found_changed.is_empty()).count();
-    report.note(format!(
-        "{quiet} of the kills came before tunerd had moved anything"
-    ));
+    report.note(format!("{quiet} of the kills came before tunerd had moved anything"));
     report.fact("kills", kills);
     report.verdict(
         "kills after which every original value and the tag depth were back",
@@ -330,12 +244,8 @@ fn report(kills: &[Kill]) -> Report {
     report.verdict(
         "kills that found the scheduler, nr_requests and max_sectors_kb moved",
         "some of each",
-        ["scheduler", "nr_requests", "max_sectors_kb"]
-            .map(|knob| count(knob).to_string())
-            .join(", "),
-        ["scheduler", "nr_requests", "max_sectors_kb"]
-            .iter()
-            .all(|knob| count(knob) > 0),
+        ["scheduler", "nr_requests", "max_sectors_kb"].map(|knob| count(knob).to_string()).join(", "),
+        ["scheduler", "nr_requests", "max_sectors_kb"].iter().all(|knob| count(knob) > 0),
     );
     report
 }
@@ -343,13 +253,6 @@ fn report(kills: &[Kill]) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_depth_is_the_bitmaps_own() {
-        let tags = "nr_tags=128\nnr_reserved_tags=0\nactive_queues=0\n\nbitmap_tags:\ndepth=48\nbusy=3\n";
-        assert_eq!(parse_depth(tags), Some(48));
-        assert_eq!(parse_depth("nr_tags=128\nmin_shallow_depth=3\n"), None);
-    }
 
     #[test]
     fn one_value_that_is_wrong_fails_the_report() {

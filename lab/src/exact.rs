@@ -26,31 +26,20 @@ pub struct Options {
 ///
 /// Where a loop device, fio or BPF cannot be had, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
-    let spec = LoopSpec {
-        size: Bytes(1 << 30),
-        backing: Backing::Memory,
-        tag_depth: None,
-        allocated: true,
-    };
+    let spec = LoopSpec { size: Bytes(1 << 30), backing: Backing::Memory, tag_depth: None, allocated: true };
     let device = LoopDevice::make(&spec)?;
     // Splits: a 4 MiB write becomes sixteen. Merges: a scheduler joins what is next to each other.
     device.queue().set("scheduler", "mq-deadline")?;
     device.queue().set("max_sectors_kb", "256")?;
     let probe = Probe::open(&device, Duty::Continuous)?;
-    let exact = || {
-        probe
-            .source()
-            .exact(probe.device())?
-            .context("the kernel lacks what exact counting needs")
-    };
+    let exact =
+        || probe.source().exact(probe.device())?.context("the kernel lacks what exact counting needs");
     let (ours_before, theirs_before) = (exact()?, Activity::read(device.name())?);
     let quarter = (256_u64 << 20).to_string();
     let second_quarter = quarter.clone();
     let jobs = [
         Job::new("reads", Rw::RandRead, Bytes(4 << 10)).engine(Engine::IoUring { depth: 64, batch: 16 }),
-        Job::new("synced", Rw::RandWrite, Bytes(4 << 10))
-            .option("fsync", "4")
-            .option("size", &quarter),
+        Job::new("synced", Rw::RandWrite, Bytes(4 << 10)).option("fsync", "4").option("size", &quarter),
         Job::new("large", Rw::Write, Bytes(4 << 20))
             .engine(Engine::Libaio { depth: 4 })
             .iops(50)
@@ -68,14 +57,12 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     context.say(&format!("{} I/Os", options.ios));
     let mut running = Load::new(device.path(), jobs).start()?;
     let done =
-        context
-            .interrupt
-            .wait_until(Duration::from_secs(3_600), Duration::from_millis(100), || {
-                ensure!(running.is_alive()?, "fio ended under the measurement");
-                // Keeps the sampler's own clockwork going, as tunerd does.
-                probe.read()?;
-                Ok(Activity::read(device.name())?.completed() - theirs_before.completed() >= options.ios)
-            })?;
+        context.interrupt.wait_until(Duration::from_secs(3_600), Duration::from_millis(100), || {
+            ensure!(running.is_alive()?, "fio ended under the measurement");
+            // Keeps the sampler's own clockwork going, as tunerd does.
+            probe.read()?;
+            Ok(Activity::read(device.name())?.completed() - theirs_before.completed() >= options.ios)
+        })?;
     ensure!(done, "an hour did not suffice");
     running.stop()?;
     let theirs = quiet(context, &device)?;
@@ -86,14 +73,12 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
 /// The counters once the queue is idle.
 fn quiet(context: &Context, device: &LoopDevice) -> Result<Activity> {
     let mut before = Activity::read(device.name())?;
-    let idle = context
-        .interrupt
-        .wait_until(Duration::from_secs(30), Duration::from_millis(200), || {
-            let now = Activity::read(device.name())?;
-            let same = now == before && now.in_flight == 0;
-            before = now;
-            Ok(same)
-        })?;
+    let idle = context.interrupt.wait_until(Duration::from_secs(30), Duration::from_millis(200), || {
+        let now = Activity::read(device.name())?;
+        let same = now == before && now.in_flight == 0;
+        before = now;
+        Ok(same)
+    })?;
     ensure!(idle, "the queue does not fall idle");
     Ok(before)
 }
@@ -103,28 +88,15 @@ fn report(before: &Activity, after: &Activity, ours: &ExactCounters) -> Report {
     let rows = [
         ("reads", ours.completed[0], after.reads - before.reads),
         ("writes", ours.completed[1], after.writes - before.writes),
-        (
-            "sectors read",
-            ours.completed_sectors[0],
-            after.read_sectors - before.read_sectors,
-        ),
-        (
-            "sectors written",
-            ours.completed_sectors[1],
-            after.write_sectors - before.write_sectors,
-        ),
+        ("sectors read", ours.completed_sectors[0], after.read_sectors - before.read_sectors),
+        ("sectors written", ours.completed_sectors[1], after.write_sectors - before.write_sectors),
     ];
     report.table(
         "Continuous sampling: random reads, writes with fsync, 4 MiB direct writes, merged small writes",
         &["completed", "tunerd", "diskstats", "difference"],
         rows.iter().map(|(name, ours, theirs)| {
             let difference = i128::from(*ours) - i128::from(*theirs);
-            [
-                (*name).to_owned(),
-                ours.to_string(),
-                theirs.to_string(),
-                difference.to_string(),
-            ]
+            [(*name).to_owned(), ours.to_string(), theirs.to_string(), difference.to_string()]
         }),
     );
     let flushes = after.flushes - before.flushes;
@@ -135,12 +107,7 @@ fn report(before: &Activity, after: &Activity, ours: &ExactCounters) -> Report {
     report.fact("counters", ours);
     report.fact("flushes", flushes);
     for (name, ours, theirs) in rows {
-        report.verdict(
-            &format!("{name} equal to diskstats"),
-            theirs,
-            ours,
-            ours == theirs && ours > 0,
-        );
+        report.verdict(&format!("{name} equal to diskstats"), theirs, ours, ours == theirs && ours > 0);
     }
     let left = format!("{}", ours.arrivals());
     let right = format!("{}", ours.requests + ours.bio_merges);
@@ -161,14 +128,8 @@ mod tests {
     #[test]
     fn one_request_too_many_is_seen() {
         let before = Activity::default();
-        let after = Activity {
-            reads: 10,
-            read_sectors: 80,
-            writes: 5,
-            write_sectors: 40,
-            in_flight: 0,
-            flushes: 2,
-        };
+        let after =
+            Activity { reads: 10, read_sectors: 80, writes: 5, write_sectors: 40, in_flight: 0, flushes: 2 };
         let mut ours = ExactCounters {
             bios: 16,
             splits: 1,
@@ -179,11 +140,7 @@ mod tests {
             completed_sectors: [80, 40, 0],
             ..ExactCounters::default()
         };
-        assert!(
-            report(&before, &after, &ours).is_met(),
-            "{}",
-            report(&before, &after, &ours).text()
-        );
+        assert!(report(&before, &after, &ours).is_met(), "{}", report(&before, &after, &ours).text());
         ours.bios += 1;
         assert!(!report(&before, &after, &ours).is_met());
         ours.bios -= 1;

@@ -58,12 +58,7 @@ fn apart(ours: Nanos, theirs: Nanos) -> f64 {
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
     // On a disk and in large reads, so that the device and not the processor is what is short: where threads
     // wait for a processor, fio's clock counts that too, and no block layer knows of it.
-    let spec = LoopSpec {
-        size: Bytes(1 << 30),
-        backing: Backing::Disk,
-        tag_depth: None,
-        allocated: true,
-    };
+    let spec = LoopSpec { size: Bytes(1 << 30), backing: Backing::Disk, tag_depth: None, allocated: true };
     context.say("making a loop device on a disk");
     let device = LoopDevice::make(&spec)?;
     device.queue().set("scheduler", "mq-deadline")?;
@@ -71,10 +66,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let mut runs = Vec::new();
     for round in 1..=options.rounds {
         for nr_requests in NR_REQUESTS {
-            context.say(&format!(
-                "round {round} of {}, nr_requests {nr_requests}",
-                options.rounds
-            ));
+            context.say(&format!("round {round} of {}, nr_requests {nr_requests}", options.rounds));
             runs.push(measure(context, options, &device, &probe, nr_requests)?);
         }
     }
@@ -96,9 +88,7 @@ fn measure(
     let running = Load::new(device.path(), [job]).start()?;
     // The share of bios that is followed goes by the rate between reads.
     let until = Duration::from_secs(options.seconds);
-    context
-        .interrupt
-        .wait_until(until, Duration::from_millis(100), || probe.read().map(|_| false))?;
+    context.interrupt.wait_until(until, Duration::from_millis(100), || probe.read().map(|_| false))?;
     let outcome = running.wait(&context.interrupt)?;
     let after = probe.read()?;
     let fio = &outcome.job("readers")?.read;
@@ -124,10 +114,7 @@ fn measure(
 fn report(options: &Options, runs: &[Run]) -> Report {
     let mut report = Report::new("Latency as tunerd samples it, against fio's own completion latency");
     report.table(
-        &format!(
-            "{READERS} random readers of {} KiB, loop device on a disk, mq-deadline",
-            options.block_kib
-        ),
+        &format!("{READERS} random readers of {} KiB, loop device on a disk, mq-deadline", options.block_kib),
         &[
             "nr_requests",
             "IOPS",
@@ -183,11 +170,7 @@ mod tests {
 
     #[test]
     fn the_worst_run_decides() {
-        let options = Options {
-            seconds: 1,
-            rounds: 1,
-            block_kib: 4,
-        };
+        let options = Options { seconds: 1, rounds: 1, block_kib: 4 };
         let run = |nr_requests, ours| Run {
             nr_requests,
             iops: 1.0,
@@ -200,9 +183,6 @@ mod tests {
         };
         assert!(report(&options, &[run(4, 104), run(256, 96)]).is_met());
         assert!(!report(&options, &[run(4, 104), run(256, 96), run(4, 94)]).is_met());
-        assert!(
-            !report(&options, &[run(4, 100)]).is_met(),
-            "256 was never measured"
-        );
+        assert!(!report(&options, &[run(4, 100)]).is_met(), "256 was never measured");
     }
 }

@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod classify;
 pub mod crash;
+pub mod demo;
 pub mod exact;
 pub mod latency;
 pub mod overhead;

@@ -21,7 +21,7 @@ mod program {
     use std::process::ExitCode;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
-    use tunerd_lab::{Context, classify, crash, exact, latency, overhead, reaction};
+    use tunerd_lab::{Context, classify, crash, demo, exact, latency, overhead, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -42,6 +42,8 @@ mod program {
 
     #[derive(Debug, Subcommand)]
     enum Experiment {
+        /// Tune a loop device for about 90 s and show what came of it; without root, simulated
+        Demo(demo::Options),
         /// How many windows inside one workload get the right fingerprint
         Classify(classify::Options),
         /// How soon a new workload is recognised and its stored genes are in force
@@ -59,6 +61,7 @@ mod program {
     impl Experiment {
         fn run(&self, context: &Context) -> Result<Report> {
             match self {
+                Self::Demo(options) => demo::run(context, options),
                 Self::Classify(options) => classify::run(context, options),
                 Self::Reaction(options) => reaction::run(context, options),
                 Self::Latency(options) => latency::run(context, options),
@@ -71,7 +74,8 @@ mod program {
 
     pub(crate) fn main() -> ExitCode {
         let cli = Cli::parse();
-        if !rustix::process::geteuid().is_root() {
+        let needs_root = !matches!(cli.experiment, Experiment::Demo(_));
+        if needs_root && !rustix::process::geteuid().is_root() {
             eprintln!("tunerd-lab: this needs root, for a loop device of its own; try sudo");
             return ExitCode::from(3);
         }
@@ -82,11 +86,7 @@ mod program {
                 } else {
                     println!("{}", report.text());
                 }
-                if report.is_met() {
-                    ExitCode::SUCCESS
-                } else {
-                    ExitCode::FAILURE
-                }
+                if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
             }
             Err(error) => {
                 eprintln!("tunerd-lab: {error:#}");
@@ -96,11 +96,7 @@ mod program {
     }
 
     fn measure(cli: &Cli) -> Result<Report> {
-        let context = Context {
-            interrupt: Interrupt::listen()?,
-            tunerd: cli.tunerd.clone(),
-            quiet: false,
-        };
+        let context = Context { interrupt: Interrupt::listen()?, tunerd: cli.tunerd.clone(), quiet: false };
         cli.experiment.run(&context)
     }
 }

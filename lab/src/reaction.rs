@@ -92,12 +92,7 @@ const FREEZING: [&str; 2] = ["nr_requests", "max_sectors_kb"];
 ///
 /// Where a loop device, fio or `tunerd` cannot be had, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
-    let spec = LoopSpec {
-        size: Bytes(1 << 30),
-        backing: Backing::Memory,
-        tag_depth: None,
-        allocated: true,
-    };
+    let spec = LoopSpec { size: Bytes(1 << 30), backing: Backing::Memory, tag_depth: None, allocated: true };
     let device = LoopDevice::make(&spec)?;
     device.queue().set("scheduler", "mq-deadline")?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), device.directory())?;
@@ -134,9 +129,7 @@ fn play(
             .runtime(length)
     });
     Load::new(device.path(), jobs).run(&context.interrupt)?;
-    (0..visits.len())
-        .map(|index| fiolog::first_bio(log, &format!("v{index}")))
-        .collect()
+    (0..visits.len()).map(|index| fiolog::first_bio(log, &format!("v{index}"))).collect()
 }
 
 /// A recognised change.
@@ -151,22 +144,11 @@ fn recognition(
     device: &LoopDevice,
     tunerd: &Tunerd,
 ) -> Result<Vec<Change>> {
-    let visits: Vec<Kind> = EIGHT
-        .iter()
-        .copied()
-        .cycle()
-        .take(options.changes as usize + 1)
-        .collect();
+    let visits: Vec<Kind> = EIGHT.iter().copied().cycle().take(options.changes as usize + 1).collect();
     context.say(&format!("{} changes of workload, observed only", options.changes));
     let mut watch = tunerd.run(device.name(), &["--mode", "observe"])?;
     watch.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
-    let firsts = play(
-        context,
-        options,
-        device,
-        &visits,
-        &device.directory().join("fio-observe"),
-    )?;
+    let firsts = play(context, options, device, &visits, &device.directory().join("fio-observe"))?;
     let events = watch.stop()?;
     let found = confirmed(&events)?;
     // The first visit comes after silence and is no change.
@@ -177,10 +159,7 @@ fn recognition(
                 .iter()
                 .find(|(at, class)| *at >= firsts[index] && *at < end && class.to_string() == visits[index].2)
                 .map(|(at, _)| (*at - firsts[index]).as_secs_f64());
-            Change {
-                to: visits[index].2,
-                seconds,
-            }
+            Change { to: visits[index].2, seconds }
         })
         .collect())
 }
@@ -239,10 +218,7 @@ fn reintroduction(
 ) -> Result<Vec<Return>> {
     let visits: Vec<usize> = (0..options.returns as usize + 2).map(|index| index % 2).collect();
     let kinds: Vec<Kind> = visits.iter().map(|&which| RETURNING[which].0).collect();
-    context.say(&format!(
-        "{} returns of a workload whose genes were imported",
-        options.returns
-    ));
+    context.say(&format!("{} returns of a workload whose genes were imported", options.returns));
 
     let file = device.directory().join("genes.json");
     std::fs::write(&file, genes(device.name()).to_string())?;
@@ -255,13 +231,7 @@ fn reintroduction(
     let mut tuning = tunerd.run(device.name(), &arguments)?;
     tuning.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
     let watcher = Watcher::start(device.queue());
-    let firsts = play(
-        context,
-        options,
-        device,
-        &kinds,
-        &device.directory().join("fio-tune"),
-    )?;
+    let firsts = play(context, options, device, &kinds, &device.directory().join("fio-tune"))?;
     let seen = watcher.stop()?;
     tuning.stop()?;
 
@@ -279,10 +249,7 @@ fn reintroduction(
                     })
                     .map(|found| (found.at - firsts[index]).as_secs_f64())
             };
-            Return {
-                quick: after(false),
-                freezing: after(true),
-            }
+            Return { quick: after(false), freezing: after(true) }
         })
         .collect())
 }
@@ -332,11 +299,7 @@ impl Watcher {
                         let now = in_force(&queue, genes, freezing);
                         let was = &mut before[which][usize::from(freezing)];
                         if now && !*was {
-                            seen.push(Seen {
-                                at: monotonic(),
-                                which,
-                                freezing,
-                            });
+                            seen.push(Seen { at: monotonic(), which, freezing });
                         }
                         *was = now;
                     }
@@ -358,25 +321,16 @@ impl Watcher {
 }
 
 fn in_force(queue: &Queue, genes: &[(&str, u64)], freezing: bool) -> bool {
-    genes
-        .iter()
-        .filter(|(knob, _)| FREEZING.contains(knob) == freezing)
-        .all(|(knob, value)| {
-            // Absent while a scheduler is being switched, which is not in force either.
-            queue.read(knob).is_ok_and(|found| found == value.to_string())
-        })
+    genes.iter().filter(|(knob, _)| FREEZING.contains(knob) == freezing).all(|(knob, value)| {
+        // Absent while a scheduler is being switched, which is not in force either.
+        queue.read(knob).is_ok_and(|found| found == value.to_string())
+    })
 }
 
 fn summarise_returns(report: &mut Report, returns: &[Return]) {
     let rows: [(&str, Vec<f64>); 2] = [
-        (
-            "genes that do not freeze the queue",
-            returns.iter().filter_map(|found| found.quick).collect(),
-        ),
-        (
-            "nr_requests and max_sectors_kb",
-            returns.iter().filter_map(|found| found.freezing).collect(),
-        ),
+        ("genes that do not freeze the queue", returns.iter().filter_map(|found| found.quick).collect()),
+        ("nr_requests and max_sectors_kb", returns.iter().filter_map(|found| found.freezing).collect()),
     ];
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
     report.table(
@@ -417,29 +371,13 @@ mod tests {
 
     #[test]
     fn a_change_that_was_never_seen_counts_as_longer_than_any() {
-        let options = Options {
-            iops: 200,
-            changes: 3,
-            returns: 1,
-            seconds: 6,
-        };
-        let change = |seconds| Change {
-            to: EIGHT[1].2,
-            seconds,
-        };
+        let options = Options { iops: 200, changes: 3, returns: 1, seconds: 6 };
+        let change = |seconds| Change { to: EIGHT[1].2, seconds };
         let mut report = Report::new("x");
-        summarise_changes(
-            &mut report,
-            &options,
-            &[change(Some(0.5)), change(None), change(None)],
-        );
+        summarise_changes(&mut report, &options, &[change(Some(0.5)), change(None), change(None)]);
         assert!(!report.is_met());
         let mut report = Report::new("x");
-        summarise_changes(
-            &mut report,
-            &options,
-            &[change(Some(0.5)), change(Some(0.6)), change(None)],
-        );
+        summarise_changes(&mut report, &options, &[change(Some(0.5)), change(Some(0.6)), change(None)]);
         assert!(report.is_met());
     }
 

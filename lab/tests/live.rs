@@ -19,12 +19,7 @@ mod live {
     pub(crate) const HOLD: &str = "TUNERD_LAB_TEST_HOLDS_A_LOOP";
 
     fn spec() -> LoopSpec {
-        LoopSpec {
-            size: Bytes(64 << 20),
-            backing: Backing::Memory,
-            tag_depth: None,
-            allocated: true,
-        }
+        LoopSpec { size: Bytes(64 << 20), backing: Backing::Memory, tag_depth: None, allocated: true }
     }
 
     pub(crate) fn hold() {
@@ -40,17 +35,10 @@ mod live {
     }
 
     fn knobs(device: &LoopDevice) -> Vec<String> {
-        [
-            "scheduler",
-            "nr_requests",
-            "max_sectors_kb",
-            "read_ahead_kb",
-            "nomerges",
-            "rq_affinity",
-        ]
-        .iter()
-        .map(|knob| device.queue().get(knob).unwrap_or_default())
-        .collect()
+        ["scheduler", "nr_requests", "max_sectors_kb", "read_ahead_kb", "nomerges", "rq_affinity"]
+            .iter()
+            .map(|knob| device.queue().get(knob).unwrap_or_default())
+            .collect()
     }
 
     fn a_device_leaves_nothing_behind() -> Result<(), Failed> {
@@ -77,10 +65,8 @@ mod live {
     }
 
     fn a_killed_holder_leaves_no_device() -> Result<(), Failed> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env(HOLD, "1")
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            Command::new(std::env::current_exe()?).env(HOLD, "1").stdout(Stdio::piped()).spawn()?;
         let mut name = String::new();
         BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut name)?;
         let attached = is_attached(name.trim());
@@ -99,31 +85,20 @@ mod live {
         let device = LoopDevice::make(&spec())?;
         let completed = |field: usize| -> u64 {
             let text = sysfs::read(&format!("block/{}/stat", device.name())).unwrap_or_default();
-            text.split_whitespace()
-                .nth(field)
-                .and_then(|word| word.parse().ok())
-                .unwrap_or(0)
+            text.split_whitespace().nth(field).and_then(|word| word.parse().ok()).unwrap_or(0)
         };
         let (reads, writes) = (completed(0), completed(4));
         let second = Duration::from_millis(700);
         let outcome = Load::new(
             device.path(),
             [
-                Job::new("r", Rw::RandRead, Bytes(4096))
-                    .jobs(2)
-                    .iops(300)
-                    .runtime(second),
+                Job::new("r", Rw::RandRead, Bytes(4096)).jobs(2).iops(300).runtime(second),
                 Job::new("w", Rw::Write, Bytes(65_536)).iops(200).runtime(second),
             ],
         )
         .run(&Interrupt::default())?;
         let (r, w) = (&outcome.job("r")?.read, &outcome.job("w")?.write);
-        assert!(
-            r.total_ios > 200 && w.total_ios > 50,
-            "{} {}",
-            r.total_ios,
-            w.total_ios
-        );
+        assert!(r.total_ios > 200 && w.total_ios > 50, "{} {}", r.total_ios, w.total_ios);
         assert_eq!(completed(0) - reads, r.total_ios);
         assert_eq!(completed(4) - writes, w.total_ios);
         assert!(r.clat_ns.mean().is_some() && r.clat_ns.percentile(99.0).is_some());
@@ -134,9 +109,7 @@ mod live {
         let device = LoopDevice::make(&spec())?;
         let log = device.directory().join("log");
         std::fs::create_dir(&log)?;
-        let job = Job::new("late", Rw::RandRead, Bytes(4096))
-            .iops(100)
-            .runtime(Duration::from_millis(500));
+        let job = Job::new("late", Rw::RandRead, Bytes(4096)).iops(100).runtime(Duration::from_millis(500));
         let job = fiolog::logged(job, &log).start_after(Duration::from_secs(1));
         let idle = Activity::read(device.name())?;
         let running = Load::new(device.path(), [job]).start()?;
@@ -152,11 +125,7 @@ mod live {
         running.wait(&Interrupt::default())?;
         let (seen, logged) = (first.ok_or("no read was seen")?, fiolog::first_bio(&log, "late")?);
         let apart = seen.0.abs_diff(logged.0);
-        assert!(
-            apart < 8_000_000,
-            "seen at {seen:?}, logged {logged:?}: {} ms apart",
-            apart / 1_000_000
-        );
+        assert!(apart < 8_000_000, "seen at {seen:?}, logged {logged:?}: {} ms apart", apart / 1_000_000);
         Ok(())
     }
 
@@ -170,23 +139,11 @@ mod live {
         type Test = fn() -> Result<(), Failed>;
         let tests: [(&str, Test); 4] = [
             ("a_device_leaves_nothing_behind", a_device_leaves_nothing_behind),
-            (
-                "a_killed_holder_leaves_no_device",
-                a_killed_holder_leaves_no_device,
-            ),
-            (
-                "fio_counts_what_the_kernel_counts",
-                fio_counts_what_the_kernel_counts,
-            ),
-            (
-                "the_log_knows_when_a_delayed_job_began",
-                the_log_knows_when_a_delayed_job_began,
-            ),
+            ("a_killed_holder_leaves_no_device", a_killed_holder_leaves_no_device),
+            ("fio_counts_what_the_kernel_counts", fio_counts_what_the_kernel_counts),
+            ("the_log_knows_when_a_delayed_job_began", the_log_knows_when_a_delayed_job_began),
         ];
-        tests
-            .into_iter()
-            .map(|(name, test)| Trial::test(name, test).with_ignored_flag(skip))
-            .collect()
+        tests.into_iter().map(|(name, test)| Trial::test(name, test).with_ignored_flag(skip)).collect()
     }
 }
 

@@ -32,11 +32,7 @@ impl Activity {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let numbers: Vec<u64> = text
-            .split_whitespace()
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .ok()?;
+        let numbers: Vec<u64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
         Some(Self {
             reads: *numbers.first()?,
             read_sectors: *numbers.get(2)?,

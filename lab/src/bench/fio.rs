@@ -192,11 +192,7 @@ pub struct Load {
 impl Load {
     /// These jobs on that device or file.
     pub fn new(target: &Path, jobs: impl IntoIterator<Item = Job>) -> Self {
-        Self {
-            target: target.to_owned(),
-            jobs: jobs.into_iter().collect(),
-            within: Vec::new(),
-        }
+        Self { target: target.to_owned(), jobs: jobs.into_iter().collect(), within: Vec::new() }
     }
 
     /// Runs fio inside another command, which must execute the arguments that follow its own.
@@ -235,15 +231,9 @@ impl Load {
         let stdout = process.stdout().map(process::drain);
         let stderr = process.stderr().map(process::drain);
         if let Some(mut stdin) = process.stdin() {
-            stdin
-                .write_all(self.job_file().as_bytes())
-                .context("cannot hand fio its jobs")?;
+            stdin.write_all(self.job_file().as_bytes()).context("cannot hand fio its jobs")?;
         }
-        Ok(Running {
-            process,
-            stdout,
-            stderr,
-        })
+        Ok(Running { process, stdout, stderr })
     }
 
     /// Runs the jobs until they end by themselves.
@@ -300,16 +290,8 @@ impl Running {
     }
 
     fn outcome(mut self) -> Result<Outcome> {
-        let text = self
-            .stdout
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default();
-        let said = self
-            .stderr
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default();
+        let text = self.stdout.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let said = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         Outcome::parse(&text).with_context(|| format!("fio said: {}", said.trim()))
     }
 }
@@ -348,10 +330,7 @@ impl Outcome {
     ///
     /// When fio reported no such job.
     pub fn job(&self, name: &str) -> Result<&JobResult> {
-        self.jobs
-            .iter()
-            .find(|job| job.name == name)
-            .with_context(|| format!("fio reported no job {name:?}"))
+        self.jobs.iter().find(|job| job.name == name).with_context(|| format!("fio reported no job {name:?}"))
     }
 
     /// Completed I/Os a second, of all jobs in both directions.
@@ -408,9 +387,7 @@ impl Latency {
     /// A percentile that fio reports by default (such as 99.0); `None` where it does not.
     #[must_use]
     pub fn percentile(&self, per_cent: f64) -> Option<Nanos> {
-        self.percentile
-            .get(&format!("{per_cent:.6}"))
-            .map(|&ns| Nanos(ns))
+        self.percentile.get(&format!("{per_cent:.6}")).map(|&ns| Nanos(ns))
     }
 }
 
@@ -433,24 +410,13 @@ mod tests {
         );
         let text = load.job_file();
         let (a, b) = text.split_once("[b]").unwrap();
-        for line in [
-            "filename=/dev/loop9",
-            "rw=randread",
-            "bs=4096",
-            "direct=1",
-            "numjobs=4",
-            "rate_iops=200",
-        ] {
+        for line in
+            ["filename=/dev/loop9", "rw=randread", "bs=4096", "direct=1", "numjobs=4", "rate_iops=200"]
+        {
             assert!(a.lines().any(|found| found == line), "{line} is not in {a}");
         }
-        for line in [
-            "rw=write",
-            "bs=262144",
-            "direct=0",
-            "iodepth=32",
-            "startdelay=1500ms",
-            "runtime=2000ms",
-        ] {
+        for line in ["rw=write", "bs=262144", "direct=0", "iodepth=32", "startdelay=1500ms", "runtime=2000ms"]
+        {
             assert!(b.lines().any(|found| found == line), "{line} is not in {b}");
         }
         assert!(!a.contains("startdelay"));
@@ -478,18 +444,8 @@ mod tests {
     #[test]
     fn what_is_no_result_is_an_error() {
         assert!(Outcome::parse("").is_err());
-        assert!(
-            Outcome::parse("fio: no such file")
-                .unwrap_err()
-                .to_string()
-                .contains("no such file")
-        );
+        assert!(Outcome::parse("fio: no such file").unwrap_err().to_string().contains("no such file"));
         let failed = JSON.replace(r#""error": 0"#, r#""error": 5"#);
-        assert!(
-            Outcome::parse(&failed)
-                .unwrap_err()
-                .to_string()
-                .contains("errno 5")
-        );
+        assert!(Outcome::parse(&failed).unwrap_err().to_string().contains("errno 5"));
     }
 }

@@ -14,9 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn logged(job: Job, directory: &Path) -> Job {
     let prefix = text(&directory.join(job.name()));
     // The wall clock is what every fio can stamp with; monotonic came later.
-    job.option("write_lat_log", &prefix)
-        .option("log_unix_epoch", "1")
-        .option("per_job_logs", "0")
+    job.option("write_lat_log", &prefix).option("log_unix_epoch", "1").option("per_job_logs", "0")
 }
 
 /// When the first I/O of a job was submitted, to a millisecond or two.
@@ -44,10 +42,7 @@ fn earliest(log: impl Read) -> Result<Nanos> {
         let mut columns = line.split(',').map(str::trim);
         let mut number_in = || columns.next().and_then(|column| column.parse::<u64>().ok());
         let (Some(ms), Some(latency)) = (number_in(), number_in()) else {
-            anyhow::bail!(
-                "line {}: found {line:?}, expected milliseconds, nanoseconds, ...",
-                number + 1
-            );
+            anyhow::bail!("line {}: found {line:?}, expected milliseconds, nanoseconds, ...", number + 1);
         };
         let at = Nanos::from_millis(ms) - Nanos(latency);
         first = Some(first.map_or(at, |first| first.min(at)));

@@ -72,11 +72,7 @@ impl LoopDevice {
                 .context("cannot make a directory in /var/tmp")?,
         };
         let file = directory.path().join("disk");
-        let made = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&file)?;
+        let made = OpenOptions::new().read(true).write(true).create_new(true).open(&file)?;
         made.set_len(spec.size.0)?;
         if spec.allocated {
             fallocate(&made, FallocateFlags::empty(), 0, spec.size.0)
@@ -86,22 +82,11 @@ impl LoopDevice {
                 fill(&made, spec.size)?;
             }
         }
-        let direct = if spec.backing == Backing::Disk {
-            "--direct-io=on"
-        } else {
-            "--direct-io=off"
-        };
+        let direct = if spec.backing == Backing::Disk { "--direct-io=on" } else { "--direct-io=off" };
         let path = attach(&file, direct)?;
-        let name = path
-            .file_name()
-            .context("losetup named no device")?
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().context("losetup named no device")?.to_string_lossy().into_owned();
         let backing = sysfs::read(&format!("block/{name}/loop/backing_file"))?;
-        ensure!(
-            Path::new(&backing) == file,
-            "{name} is on {backing}, not on the file that was made for it"
-        );
+        ensure!(Path::new(&backing) == file, "{name} is on {backing}, not on the file that was made for it");
         let holder = OpenOptions::new().read(true).open(&path)?;
         // While somebody has the device open this only marks it: it detaches at the last close.
         process::output("losetup", [Path::new("-d"), &path], None)?;
@@ -110,14 +95,8 @@ impl LoopDevice {
             .ok()
             .and_then(|text| text.parse().ok())
             .unwrap_or(128);
-        let device = Self {
-            queue: Queue::of(&name),
-            name,
-            path,
-            kernel_depth,
-            holder: Some(holder),
-            directory,
-        };
+        let device =
+            Self { queue: Queue::of(&name), name, path, kernel_depth, holder: Some(holder), directory };
         device.reset()?;
         if let Some(depth) = spec.tag_depth {
             device.set_tag_depth(depth)?;
@@ -180,10 +159,7 @@ impl LoopDevice {
     ///
     /// When the kernel refuses.
     pub fn set_tag_depth(&self, depth: u32) -> Result<()> {
-        ensure!(
-            depth >= 2,
-            "a tag depth of {depth} cannot be reached through another value"
-        );
+        ensure!(depth >= 2, "a tag depth of {depth} cannot be reached through another value");
         self.queue.set("scheduler", "none")?;
         self.queue.set("nr_requests", &(depth - 1).to_string())?;
         self.queue.set("nr_requests", &depth.to_string())
@@ -203,11 +179,24 @@ impl Drop for LoopDevice {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        eprintln!(
-            "{} is still in use and detaches when its last user closes it",
-            self.name
-        );
+        eprintln!("{} is still in use and detaches when its last user closes it", self.name);
     }
+}
+
+/// How many requests a disk's driver takes at once, from debugfs: the only place that tells.
+///
+/// # Errors
+///
+/// When debugfs is not mounted or there is no such disk.
+pub fn tag_depth(disk: &str) -> Result<u32> {
+    let path = format!("/sys/kernel/debug/block/{disk}/hctx0/tags");
+    let text = sysfs::read_under(&path).context("is debugfs mounted?")?;
+    parse_depth(&text).with_context(|| format!("{path} has no depth"))
+}
+
+fn parse_depth(tags: &str) -> Option<u32> {
+    // The bitmap's own depth; `nr_tags` above it keeps the first value that the driver asked for.
+    tags.lines().find_map(|line| line.strip_prefix("depth=")?.parse().ok())
 }
 
 fn attach(file: &Path, direct: &str) -> Result<PathBuf> {
@@ -230,9 +219,7 @@ fn attach(file: &Path, direct: &str) -> Result<PathBuf> {
 fn fill(file: &File, size: Bytes) -> Result<()> {
     const CHUNK: u64 = 4 << 20;
     // Not zeroes: a host that stores them as holes would answer them at no cost.
-    let bytes: Vec<u8> = (0..CHUNK)
-        .map(|index| (index.wrapping_mul(0x9E37_79B9) >> 11) as u8)
-        .collect();
+    let bytes: Vec<u8> = (0..CHUNK).map(|index| (index.wrapping_mul(0x9E37_79B9) >> 11) as u8).collect();
     let mut at = 0;
     while at < size.0 {
         let here = CHUNK.min(size.0 - at);
@@ -240,4 +227,16 @@ fn fill(file: &File, size: Bytes) -> Result<()> {
         at += here;
     }
     file.sync_all().context("cannot write the file out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_depth_is_the_bitmaps_own() {
+        let tags = "nr_tags=128\nnr_reserved_tags=0\nactive_queues=0\n\nbitmap_tags:\ndepth=48\nbusy=3\n";
+        assert_eq!(parse_depth(tags), Some(48));
+        assert_eq!(parse_depth("nr_tags=128\nmin_shallow_depth=3\n"), None);
+    }
 }

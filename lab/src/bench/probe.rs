@@ -28,10 +28,7 @@ impl Probe {
         request.choice = SourceChoice::Bpf;
         request.duty = duty;
         let opened = sampler::open(&kernel, &request).context("cannot open the BPF source")?;
-        Ok(Self {
-            source: opened.source,
-            device: number,
-        })
+        Ok(Self { source: opened.source, device: number })
     }
 
     /// The source.

@@ -40,18 +40,10 @@ impl Process {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(if keep_stderr {
-                Stdio::piped()
-            } else {
-                Stdio::inherit()
-            })
+            .stderr(if keep_stderr { Stdio::piped() } else { Stdio::inherit() })
             .spawn()
             .with_context(|| format!("cannot start {} (through setpriv)", program.display()))?;
-        Ok(Self {
-            name: program.display().to_string(),
-            child,
-            ended: None,
-        })
+        Ok(Self { name: program.display().to_string(), child, ended: None })
     }
 
     /// Its standard input, once.
@@ -82,10 +74,7 @@ impl Process {
     /// When the kernel will not say.
     pub fn poll(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
-            self.ended = self
-                .child
-                .try_wait()
-                .with_context(|| format!("cannot wait for {}", self.name))?;
+            self.ended = self.child.try_wait().with_context(|| format!("cannot wait for {}", self.name))?;
         }
         Ok(self.ended)
     }
@@ -145,11 +134,7 @@ where
     let program = program.as_ref();
     let mut child = Command::new(program)
         .args(arguments)
-        .stdin(if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -160,12 +145,7 @@ where
     let done = child.wait_with_output()?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
-        bail!(
-            "{} ended with {}: {}",
-            program.display(),
-            done.status,
-            said.trim()
-        );
+        bail!("{} ended with {}: {}", program.display(), done.status, said.trim());
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
@@ -196,9 +176,7 @@ mod tests {
 
     #[test]
     fn a_failing_program_is_quoted() {
-        let error = output("sh", ["-c", "echo no luck >&2; exit 3"], None)
-            .unwrap_err()
-            .to_string();
+        let error = output("sh", ["-c", "echo no luck >&2; exit 3"], None).unwrap_err().to_string();
         assert!(error.contains("no luck") && error.contains('3'), "{error}");
         assert_eq!(output("cat", [""; 0], Some("hello")).unwrap(), "hello");
     }

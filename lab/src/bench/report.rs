@@ -32,10 +32,7 @@ impl Report {
     /// An empty one.
     #[must_use]
     pub fn new(title: &str) -> Self {
-        Self {
-            title: title.to_owned(),
-            ..Self::default()
-        }
+        Self { title: title.to_owned(), ..Self::default() }
     }
 
     /// Adds a table; each row has as many cells as there are columns.
@@ -99,28 +96,15 @@ impl Report {
     pub fn text(&self) -> String {
         let mut parts = vec![self.title.clone()];
         for (caption, table) in &self.tables {
-            parts.push(if caption.is_empty() {
-                table.to_string()
-            } else {
-                format!("{caption}\n{table}")
-            });
+            parts.push(if caption.is_empty() { table.to_string() } else { format!("{caption}\n{table}") });
         }
         if !self.notes.is_empty() {
-            parts.push(
-                self.notes
-                    .iter()
-                    .map(|note| format!("- {note}"))
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            );
+            parts.push(self.notes.iter().map(|note| format!("- {note}")).collect::<Vec<_>>().join("\n"));
         }
         if !self.verdicts.is_empty() {
             let lines = self.verdicts.iter().map(|verdict| {
                 let word = if verdict.met { "yes" } else { "NO " };
-                format!(
-                    "{word} {}: {} (wanted {})",
-                    verdict.what, verdict.found, verdict.wanted
-                )
+                format!("{word} {}: {} (wanted {})", verdict.what, verdict.found, verdict.wanted)
             });
             parts.push(lines.collect::<Vec<_>>().join("\n"));
         }
@@ -146,9 +130,6 @@ mod tests {
         assert_eq!(json["facts"]["rate_per_s"], 12.5);
         assert_eq!(json["verdicts"][1]["found"], "4");
         let text = report.text();
-        assert!(
-            text.contains("yes first: 2") && text.contains("NO  second: 4 (wanted ≤ 3)"),
-            "{text}"
-        );
+        assert!(text.contains("yes first: 2") && text.contains("NO  second: 4 (wanted ≤ 3)"), "{text}");
     }
 }

@@ -148,10 +148,7 @@ mod tests {
             let half = 1.96 / (12.0_f64 * 60.0).sqrt();
             reference += i32::from((found.value - 0.5).abs() <= half);
         }
-        assert!(
-            (covered - reference).abs() <= 3,
-            "{covered} against {reference} of 100"
-        );
+        assert!((covered - reference).abs() <= 3, "{covered} against {reference} of 100");
     }
 
     #[test]

@@ -80,9 +80,7 @@ impl Queue {
 
 /// The bracketed word of a menu, or the whole text where there is none.
 fn in_force(text: &str) -> &str {
-    text.split_once('[')
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .map_or(text, |(name, _)| name)
+    text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or(text, |(name, _)| name)
 }
 
 #[cfg(test)]

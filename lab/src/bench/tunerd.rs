@@ -41,10 +41,7 @@ impl Tunerd {
             "there is no {}; build it (make build) or name it with --tunerd",
             program.display()
         );
-        Ok(Self {
-            program,
-            directory: directory.to_owned(),
-        })
+        Ok(Self { program, directory: directory.to_owned() })
     }
 
     /// The same program with another state directory, which is made.
@@ -56,10 +53,7 @@ impl Tunerd {
         let directory = self.directory.join(name);
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
-        Ok(Self {
-            program: self.program.clone(),
-            directory,
-        })
+        Ok(Self { program: self.program.clone(), directory })
     }
 
     /// The directory of its store and journals.
@@ -99,17 +93,28 @@ impl Tunerd {
         })
     }
 
+    /// Runs a command that prints JSON lines and ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, or prints something else.
+    pub fn lines(&self, command: &str, rest: &[&str]) -> Result<Vec<Value>> {
+        let text = process::output(&self.program, self.arguments(command, &[], rest), None)?;
+        text.lines()
+            .map(|line| {
+                serde_json::from_str(line).with_context(|| format!("tunerd printed {line:?}, expected JSON"))
+            })
+            .collect()
+    }
+
     /// Starts a command that prints JSON lines until it is stopped.
     ///
     /// # Errors
     ///
     /// When it cannot be started.
     pub fn stream(&self, command: &str, places: &[Place], rest: &[&str]) -> Result<Stream> {
-        let mut process = Process::start(
-            self.program.as_os_str(),
-            self.arguments(command, places, rest),
-            true,
-        )?;
+        let mut process =
+            Process::start(self.program.as_os_str(), self.arguments(command, places, rest), true)?;
         let log = process.stderr().map(process::drain);
         let stdout = process.stdout().context("no standard output")?;
         let (sender, events) = channel();
@@ -179,11 +184,7 @@ impl Stream {
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => {
                 let ended = self.process.wait(Duration::from_secs(2))?;
-                let log = self
-                    .log
-                    .take()
-                    .and_then(|thread| thread.join().ok())
-                    .unwrap_or_default();
+                let log = self.log.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
                 let status = ended.map_or_else(|| "no status".to_owned(), |status| status.to_string());
                 bail!("tunerd ended ({status}): {}", log.trim())
             }
@@ -247,19 +248,9 @@ impl Stream {
     pub fn stop(mut self) -> Result<Vec<Value>> {
         self.process.signal(Signal::TERM);
         let ended = self.process.wait(Duration::from_secs(60))?;
-        let Some(status) = ended else {
-            bail!("tunerd was asked to end and did not within 60 s")
-        };
-        let lines = self
-            .events
-            .iter()
-            .map(|(_, line)| line)
-            .collect::<Result<Vec<_>>>()?;
-        let log = self
-            .log
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default();
+        let Some(status) = ended else { bail!("tunerd was asked to end and did not within 60 s") };
+        let lines = self.events.iter().map(|(_, line)| line).collect::<Result<Vec<_>>>()?;
+        let log = self.log.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         ensure!(status.success(), "tunerd ended with {status}: {}", log.trim());
         Ok(lines)
     }

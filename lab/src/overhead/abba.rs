@@ -58,18 +58,11 @@ pub(super) fn measure(
     context.interrupt.sleep(Duration::from_secs(2))?;
     let mut found = Vec::new();
     for arm in [Arm::Control, Arm::Cycle, Arm::Continuous] {
-        context.say(&format!(
-            "{} blocks of {BLOCK:?} inside one load: {}",
-            options.blocks,
-            arm.name()
-        ));
+        context.say(&format!("{} blocks of {BLOCK:?} inside one load: {}", options.blocks, arm.name()));
         let rates = blocks(context, device, &probe, arm, options.blocks as usize / 4 * 4)?;
         let losses = abba_losses(&rates);
         let loss = bootstrap(&losses, rng, mean).context("too few blocks to say anything")?;
-        let off: Vec<f64> = rates
-            .chunks_exact(4)
-            .flat_map(|four| [four[0], four[3]])
-            .collect();
+        let off: Vec<f64> = rates.chunks_exact(4).flat_map(|four| [four[0], four[3]]).collect();
         found.push((arm, loss, median(&off).unwrap_or(0.0), rates.len()));
         ensure!(running.is_alive()?, "fio ended under the measurement");
     }
@@ -133,16 +126,9 @@ fn summarise(report: &mut Report, found: &[(Arm, Estimate, f64, usize)], cost: O
         report.fact(&format!("abba_{key}_iops_off"), iops);
         if let Some(bound) = arm.bound() {
             report.verdict(
-                &format!(
-                    "loss with {} sampling, upper end of the 95 % interval",
-                    arm.name()
-                ),
+                &format!("loss with {} sampling, upper end of the 95 % interval", arm.name()),
                 format!("≤ {bound:.0} % over ≥ 300 blocks at ≥ 400 k IOPS"),
-                format!(
-                    "{:.2} % over {blocks} blocks at {:.0} k IOPS",
-                    loss.high,
-                    iops / 1e3
-                ),
+                format!("{:.2} % over {blocks} blocks at {:.0} k IOPS", loss.high, iops / 1e3),
                 loss.high <= bound && *blocks >= 300 && *iops >= LEAST_IOPS,
             );
         }

@@ -43,9 +43,7 @@ fn idle(
     // It takes a few seconds to be sure that the device is idle.
     context.interrupt.sleep(Duration::from_secs(10))?;
     let (began, before) = (monotonic(), cpu_time(daemon.id())?);
-    context
-        .interrupt
-        .sleep(Duration::from_secs(options.idle_seconds))?;
+    context.interrupt.sleep(Duration::from_secs(options.idle_seconds))?;
     let (ended, after) = (monotonic(), cpu_time(daemon.id())?);
     daemon.stop()?;
     let share = (after - before).as_secs_f64() / (ended - began).as_secs_f64() * 100.0;
@@ -68,32 +66,16 @@ fn memory(
     report: &mut Report,
 ) -> Result<()> {
     context.say(&format!("{} windows, tuning all the while", options.windows));
-    let arguments = [
-        "--mode",
-        "tune",
-        "--window",
-        "20ms",
-        "--window-bios",
-        "1",
-        "--slice",
-        "160ms",
-    ];
+    let arguments = ["--mode", "tune", "--window", "20ms", "--window-bios", "1", "--slice", "160ms"];
     let mut daemon = tunerd.run(device.name(), &arguments)?;
     daemon.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
     // Visits of four workloads, so that the store and the library grow as they do in use.
     let visit = Duration::from_secs(10);
-    let kinds = [
-        (Rw::RandRead, 4 << 10),
-        (Rw::Write, 256 << 10),
-        (Rw::Read, 256 << 10),
-        (Rw::RandWrite, 4 << 10),
-    ];
+    let kinds =
+        [(Rw::RandRead, 4 << 10), (Rw::Write, 256 << 10), (Rw::Read, 256 << 10), (Rw::RandWrite, 4 << 10)];
     let jobs = (0..120_u32).map(|index| {
         let (rw, block) = kinds[index as usize % kinds.len()];
-        Job::new(&format!("v{index}"), rw, Bytes(block))
-            .iops(2_000)
-            .start_after(visit * index)
-            .runtime(visit)
+        Job::new(&format!("v{index}"), rw, Bytes(block)).iops(2_000).start_after(visit * index).runtime(visit)
     });
     let mut load = Load::new(device.path(), jobs).start()?;
     let (mut windows, mut generations) = (0_u64, 0_u64);
@@ -149,9 +131,7 @@ fn cpu_time(process: u32) -> Result<Nanos> {
     let path = format!("/proc/{process}/stat");
     let ticks =
         parse_ticks(&read_under(&path)?).with_context(|| format!("{path} is not what it should be"))?;
-    Ok(Nanos(
-        ticks * Nanos::SECOND.0 / rustix::param::clock_ticks_per_second().max(1),
-    ))
+    Ok(Nanos(ticks * Nanos::SECOND.0 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
 fn parse_ticks(stat: &str) -> Option<u64> {
@@ -168,9 +148,7 @@ fn rss(process: u32) -> Result<Bytes> {
 
 fn parse_rss(status: &str) -> Option<Bytes> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(Bytes(
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024,
-    ))
+    Some(Bytes(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024))
 }
 
 #[cfg(test)]

@@ -45,16 +45,8 @@ const LEAST_IOPS: f64 = 400_000.0;
 ///
 /// Where a loop device, fio, BPF or `tunerd` cannot be had, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
-    ensure!(
-        options.idle_seconds <= 86_400,
-        "--idle-seconds: expected at most 86400"
-    );
-    let spec = LoopSpec {
-        size: Bytes(1 << 30),
-        backing: Backing::Memory,
-        tag_depth: None,
-        allocated: true,
-    };
+    ensure!(options.idle_seconds <= 86_400, "--idle-seconds: expected at most 86400");
+    let spec = LoopSpec { size: Bytes(1 << 30), backing: Backing::Memory, tag_depth: None, allocated: true };
     let device = LoopDevice::make(&spec)?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), device.directory())?;
     let mut report = Report::new("What sampling costs");
@@ -69,9 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
 
 /// 4 KiB random reads by io_uring as fast as they go: the load under which a nanosecond an I/O shows most.
 fn fast_reads(device: &LoopDevice) -> Load {
-    let job = Job::new("reads", Rw::RandRead, Bytes(4 << 10)).engine(Engine::IoUring {
-        depth: 128,
-        batch: 32,
-    });
+    let job =
+        Job::new("reads", Rw::RandRead, Bytes(4 << 10)).engine(Engine::IoUring { depth: 128, batch: 32 });
     Load::new(device.path(), [job])
 }

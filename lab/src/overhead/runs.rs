@@ -23,13 +23,7 @@ enum Arm {
 }
 
 impl Arm {
-    const ALL: [Self; 5] = [
-        Self::Nothing,
-        Self::Observe,
-        Self::Continuous,
-        Self::Bpftrace,
-        Self::BlkTracer,
-    ];
+    const ALL: [Self; 5] = [Self::Nothing, Self::Observe, Self::Continuous, Self::Bpftrace, Self::BlkTracer];
 
     const fn name(self) -> &'static str {
         match self {
@@ -57,11 +51,7 @@ pub(super) fn measure(
         context.say(&format!("whole runs, round {round} of {}", options.runs));
         // The machine drifts; in a fixed order the drift would look like an arm.
         order.shuffle(rng);
-        for arm in order
-            .into_iter()
-            .filter(|arm| !missing.contains_key(arm))
-            .collect::<Vec<_>>()
-        {
+        for arm in order.into_iter().filter(|arm| !missing.contains_key(arm)).collect::<Vec<_>>() {
             context.interrupt.check()?;
             match one(context, options, device, tunerd, arm) {
                 Ok(rate) => rates.entry(arm).or_default().push(rate),
@@ -96,9 +86,7 @@ fn one(context: &Context, options: &Options, device: &LoopDevice, tunerd: &Tuner
         daemon.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
     }
     let running = fast_reads(device).start()?;
-    context
-        .interrupt
-        .sleep(Duration::from_secs(options.run_seconds))?;
+    context.interrupt.sleep(Duration::from_secs(options.run_seconds))?;
     let outcome = running.stop()?;
     if let Some(daemon) = daemon {
         daemon.stop()?;
@@ -118,16 +106,9 @@ fn summarise(
     let mut rows = Vec::new();
     for (arm, mine) in rates {
         // Round by round: what the machine did in a round it did to all arms.
-        let changes: Vec<f64> = mine
-            .iter()
-            .zip(&nothing)
-            .map(|(with, without)| (with / without - 1.0) * 100.0)
-            .collect();
-        let change = if *arm == Arm::Nothing {
-            None
-        } else {
-            bootstrap(&changes, rng, mean)
-        };
+        let changes: Vec<f64> =
+            mine.iter().zip(&nothing).map(|(with, without)| (with / without - 1.0) * 100.0).collect();
+        let change = if *arm == Arm::Nothing { None } else { bootstrap(&changes, rng, mean) };
         report.fact(&format!("runs_{arm:?}_change_per_cent"), change);
         report.fact(&format!("runs_{arm:?}_iops"), mine);
         rows.push([

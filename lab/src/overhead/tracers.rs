@@ -26,14 +26,10 @@ impl Bpftrace {
         let stdout = process.stdout().context("no standard output")?;
         // It says so once its probes are in place.
         let attached = std::thread::spawn(move || {
-            BufReader::new(stdout)
-                .lines()
-                .map_while(Result::ok)
-                .any(|line| line == "attached")
+            BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line == "attached")
         });
-        interrupt.wait_until(Duration::from_secs(30), Duration::from_millis(20), || {
-            Ok(attached.is_finished())
-        })?;
+        interrupt
+            .wait_until(Duration::from_secs(30), Duration::from_millis(20), || Ok(attached.is_finished()))?;
         if !attached.is_finished() || !attached.join().unwrap_or(false) {
             drop(process);
             let said = log.and_then(|thread| thread.join().ok()).unwrap_or_default();
@@ -67,21 +63,13 @@ impl BlkTracer {
             .into_iter()
             .map(|name| Ok((name, read_under(&format!("{TRACING}/options/{name}"))?)))
             .collect::<Result<Vec<_>>>()?;
-        let mut tracer = Self {
-            enable,
-            options,
-            reader: None,
-        };
+        let mut tracer = Self { enable, options, reader: None };
         write(&format!("{TRACING}/current_tracer"), "blk")?;
         write(&format!("{TRACING}/options/bin"), "1")?;
         write(&format!("{TRACING}/options/context-info"), "0")?;
         std::fs::write(&tracer.enable, "1").context("cannot enable the blk tracer")?;
         let pipe = format!("cat {TRACING}/trace_pipe >/dev/null");
-        tracer.reader = Some(Process::start(
-            OsStr::new("sh"),
-            ["-c", &format!("exec {pipe}")],
-            false,
-        )?);
+        tracer.reader = Some(Process::start(OsStr::new("sh"), ["-c", &format!("exec {pipe}")], false)?);
         Ok(tracer)
     }
 }
