@@ -13,7 +13,8 @@ pub use usage::{Answer, parse};
 
 use block_types::Nanos;
 use clap::{Args, Parser, Subcommand};
-use fingerprint::Class;
+use fingerprint::{Class, Rule};
+use sampler::SourceChoice;
 use std::path::PathBuf;
 
 /// Finds, proves and remembers the I/O scheduler settings that serve each disk and workload best.
@@ -135,12 +136,12 @@ pub struct FingerprintArgs {
     /// Longest window; one that is not full by then is closed as it is [default: 2s, or WINDOW if longer]
     #[arg(long, value_name = "DURATION", value_parser = run::duration)]
     pub window_max: Option<Nanos>,
-    /// The rule behind the columns `pattern` and `class`
-    #[arg(long, value_name = "RULE", default_value = "ours", value_parser = ["ours", "paper-2006"])]
-    pub rule: String,
-    /// Where samples come from
-    #[arg(long, value_name = "SOURCE", default_value = "auto", value_parser = run::SOURCES)]
-    pub source: String,
+    /// The rule behind `pattern` and `class`: ours or paper-2006
+    #[arg(long, value_name = "RULE", default_value = "ours")]
+    pub rule: Rule,
+    /// Where samples come from: auto, bpf, tracefs or diskstats
+    #[arg(long, value_name = "SOURCE", default_value = "auto")]
+    pub source: SourceChoice,
     /// Whether every bio is looked at
     #[arg(long, value_enum, default_value_t = Duty::Cycle)]
     pub duty: Duty,

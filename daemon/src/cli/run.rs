@@ -8,7 +8,7 @@ use fingerprint::Rule;
 use std::path::PathBuf;
 
 /// The names of the sample sources, as `--source` and `sampler.source` take them.
-pub(super) const SOURCES: [&str; 4] = ["auto", "bpf", "tracefs", "diskstats"];
+const SOURCES: [&str; 4] = ["auto", "bpf", "tracefs", "diskstats"];
 
 /// How much the BPF source looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,7 +139,5 @@ fn duration_text(text: &str) -> Result<String, String> {
 }
 
 fn size_text(text: &str) -> Result<String, String> {
-    parse_bytes(text)
-        .map(|_checked| text.to_owned())
-        .map_err(|error| error.to_string())
+    parse_bytes(text).map(|_checked| text.to_owned()).map_err(|error| error.to_string())
 }

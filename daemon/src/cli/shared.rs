@@ -7,12 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Args)]
 pub struct Roots {
     /// Tree to read and write instead of /sys
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/sys",
-        help_heading = "Other trees than the live ones"
-    )]
+    #[arg(long, value_name = "DIR", default_value = "/sys", help_heading = "Other trees than the live ones")]
     pub sysfs_root: PathBuf,
     /// Tree to read instead of /proc
     #[arg(

@@ -72,10 +72,7 @@ mod tests {
     #[test]
     fn wrong_usage_is_one_line_that_shows_what_was_found_and_what_was_expected() {
         for (arguments, parts) in [
-            (
-                &["run", "--slice", "250"][..],
-                &["\"250\"", "--slice", "250ms"][..],
-            ),
+            (&["run", "--slice", "250"][..], &["\"250\"", "--slice", "250ms"][..]),
             (&["run", "--slice", "1 fortnight"], &["1 fortnight", "a duration"]),
             (&["run", "--mode", "go"], &["'go'", "observe", "hints", "tune"]),
             (&["run", "--knob", "write_cache"], &["write_cache", "queue/"]),
@@ -84,14 +81,8 @@ mod tests {
             (&["run", "--devise", "sda"], &["--devise", "--device"]),
             (&["run", "--window-bytes", "4MB"], &["4MB", "4MiB"]),
             (&["fingerprint"], &["--device"]),
-            (
-                &["genes", "list", "--class", "read"],
-                &["\"read\"", "read-random-small"],
-            ),
-            (
-                &["genes", "forget", "--all", "--device", "sda"],
-                &["--all", "--device"],
-            ),
+            (&["genes", "list", "--class", "read"], &["\"read\"", "read-random-small"]),
+            (&["genes", "forget", "--all", "--device", "sda"], &["--all", "--device"]),
             (&["tune"], &["tune", "subcommand"]),
             (&[], &["subcommand"]),
             (&["genes"], &["subcommand"]),
@@ -99,27 +90,16 @@ mod tests {
             let line = wrong(arguments);
             assert!(!line.contains('\n') && line.ends_with("try '--help'"), "{line}");
             for part in parts {
-                assert!(
-                    line.contains(part),
-                    "{arguments:?}: {line:?} does not show {part:?}"
-                );
+                assert!(line.contains(part), "{arguments:?}: {line:?} does not show {part:?}");
             }
         }
     }
 
     #[test]
     fn help_and_version_are_printed_and_are_no_failure() {
-        for arguments in [
-            &["--help"][..],
-            &["run", "--help"],
-            &["genes", "list", "--help"],
-            &["--version"],
-        ] {
+        for arguments in [&["--help"][..], &["run", "--help"], &["genes", "list", "--help"], &["--version"]] {
             let answer = parse(["tunerd"].iter().chain(arguments));
-            assert!(
-                matches!(&answer, Answer::Print(text) if !text.is_empty()),
-                "{arguments:?}: {answer:?}"
-            );
+            assert!(matches!(&answer, Answer::Print(text) if !text.is_empty()), "{arguments:?}: {answer:?}");
         }
     }
 
