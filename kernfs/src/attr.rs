@@ -33,6 +33,9 @@ pub enum Unsupported {
     ReadRefused,
     /// A scheduler is in force that tunerd does not know.
     UnknownScheduler(String),
+    /// Its text is none that tunerd understands, such as the negative `writes_starved` that mq-deadline accepts.
+    /// Only a [`Readout`] says so; [`crate::Disk::read_knob`] makes it an error.
+    Malformed(String),
 }
 
 impl fmt::Display for Unsupported {
@@ -40,6 +43,7 @@ impl fmt::Display for Unsupported {
         match self {
             Self::ReadRefused => f.write_str("the kernel does not let it be read (EINVAL)"),
             Self::UnknownScheduler(name) => write!(f, "scheduler {name:?} is not one that tunerd knows"),
+            Self::Malformed(found) => write!(f, "found {found:?}, expected a number that is not negative"),
         }
     }
 }

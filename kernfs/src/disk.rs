@@ -34,10 +34,9 @@ impl Found {
     /// The reason.
     pub fn eligibility(&self, identity: &Identity) -> Result<(), Ineligible> {
         match &self.partition {
-            Some(name) => Err(Ineligible::Partition {
-                name: name.clone(),
-                disk: self.disk.name().to_owned(),
-            }),
+            Some(name) => {
+                Err(Ineligible::Partition { name: name.clone(), disk: self.disk.name().to_owned() })
+            }
             None => eligibility(identity),
         }
     }
@@ -68,28 +67,14 @@ impl Disk {
             return Err(missing(&*kernel));
         }
         if kernel.exists(&KPath::sys(format!("block/{name}"))) {
-            return Ok(Found {
-                disk: Self {
-                    name: name.into(),
-                    kernel,
-                },
-                partition: None,
-            });
+            return Ok(Found { disk: Self { name: name.into(), kernel }, partition: None });
         }
         // `class/block/sda1` links to `…/block/sda/sda1`.
         let link = kernel.read_link(&KPath::sys(format!("class/block/{name}")));
-        let parent = link
-            .ok()
-            .and_then(|link| Some(link.parent()?.file_name()?.to_str()?.to_owned()));
+        let parent = link.ok().and_then(|link| Some(link.parent()?.file_name()?.to_str()?.to_owned()));
         match parent {
             Some(parent) if kernel.exists(&KPath::sys(format!("block/{parent}/{name}/partition"))) => {
-                Ok(Found {
-                    disk: Self {
-                        name: parent.into(),
-                        kernel,
-                    },
-                    partition: Some(name),
-                })
+                Ok(Found { disk: Self { name: parent.into(), kernel }, partition: Some(name) })
             }
             _ => Err(missing(&*kernel)),
         }
@@ -121,13 +106,7 @@ impl Disk {
             path: kernel.locate(&dir),
             source,
         })?;
-        Ok(names
-            .into_iter()
-            .map(|name| Self {
-                name: name.into(),
-                kernel: Arc::clone(kernel),
-            })
-            .collect())
+        Ok(names.into_iter().map(|name| Self { name: name.into(), kernel: Arc::clone(kernel) }).collect())
     }
 
     /// Name in `/sys/block`.
@@ -189,10 +168,11 @@ impl Disk {
         Ok(Attr::Absent)
     }
 
-    /// All knobs of the queue and of the scheduler in force.
+    /// All knobs of the queue and of the scheduler in force. One that is malformed does not hide the others: it is
+    /// among the unsupported.
     ///
     /// # Errors
-    /// As [`Self::read_knob`]; also if the queue has no `scheduler` attribute.
+    /// As [`Self::scheduler`]; also if a knob's file cannot be read for another reason than `EINVAL`.
     pub fn read_settings(&self) -> Result<Readout, Error> {
         let scheduler = self.scheduler()?;
         let mut settings = Settings::new();
@@ -210,21 +190,21 @@ impl Disk {
             if knob.elevator().is_some() && knob.elevator() != active {
                 continue;
             }
-            match self.read_knob(knob)? {
-                Attr::Value(value) => {
+            match self.read_knob(knob) {
+                Ok(Attr::Value(value)) => {
                     settings.set(knob, value);
                 }
-                Attr::Unsupported(why) => {
+                Ok(Attr::Unsupported(why)) => {
                     unsupported.insert(knob, why);
                 }
-                Attr::Absent => {}
+                Ok(Attr::Absent) => {}
+                Err(Error::Malformed { found, .. }) => {
+                    unsupported.insert(knob, Unsupported::Malformed(found));
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(Readout {
-            scheduler,
-            settings,
-            unsupported,
-        })
+        Ok(Readout { scheduler, settings, unsupported })
     }
 
     /// Sets a knob. What the kernel made of the value is for the caller to read back.
@@ -255,11 +235,9 @@ impl Disk {
     /// Whether the knob is there and this process could write it now.
     #[must_use]
     pub fn knob_writable(&self, knob: Knob) -> bool {
-        places(knob).iter().any(|place| {
-            self.kernel
-                .writable(&self.path(&format!("{place}/{knob}")))
-                .unwrap_or(false)
-        })
+        places(knob)
+            .iter()
+            .any(|place| self.kernel.writable(&self.path(&format!("{place}/{knob}"))).unwrap_or(false))
     }
 
     /// The largest request that the hardware takes, KiB; the upper bound of `max_sectors_kb`.
@@ -277,10 +255,7 @@ impl Disk {
     pub fn hw_queues(&self) -> Result<usize, Error> {
         let dir = self.path("mq");
         match self.kernel.list(&dir) {
-            Ok(names) => Ok(names
-                .iter()
-                .filter(|name| parse::number(name.as_bytes()).is_some())
-                .count()),
+            Ok(names) => Ok(names.iter().filter(|name| parse::number(name.as_bytes()).is_some()).count()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(source) => Err(self.io_error(Operation::List, &dir, source)),
         }
@@ -318,8 +293,7 @@ impl Disk {
     /// # Errors
     /// If the disk has gone, or the text is malformed.
     pub fn diskseq(&self) -> Result<Option<u64>, Error> {
-        self.attr("diskseq", parse::number, parse::NUMBER)
-            .map(Attr::value)
+        self.attr("diskseq", parse::number, parse::NUMBER).map(Attr::value)
     }
 
     /// How many requests the driver's tags let in (the first hardware queue's), which `nr_requests` does not say under
@@ -404,26 +378,15 @@ impl Disk {
     }
 
     fn malformed(&self, path: &KPath, bytes: &[u8], expected: &'static str) -> Error {
-        Error::Malformed {
-            path: self.kernel.locate(path),
-            found: excerpt(bytes),
-            expected,
-        }
+        Error::Malformed { path: self.kernel.locate(path), found: excerpt(bytes), expected }
     }
 
     /// The error, or that the disk has gone if that is why.
     pub(crate) fn io_error(&self, operation: Operation, path: &KPath, source: io::Error) -> Error {
         if self.is_present() {
-            Error::Io {
-                operation,
-                path: self.kernel.locate(path),
-                source,
-            }
+            Error::Io { operation, path: self.kernel.locate(path), source }
         } else {
-            Error::NoSuchDisk {
-                name: self.name.to_string(),
-                root: self.kernel.locate(&KPath::sys("block")),
-            }
+            Error::NoSuchDisk { name: self.name.to_string(), root: self.kernel.locate(&KPath::sys("block")) }
         }
     }
 
@@ -438,13 +401,7 @@ impl Disk {
             _ => KnobErrorKind::Other,
         };
         let path = self.path(&format!("{}/{knob}", places(knob)[0]));
-        KnobError {
-            path: self.kernel.locate(&path),
-            knob,
-            tried: tried.to_owned(),
-            kind,
-            source,
-        }
+        KnobError { path: self.kernel.locate(&path), knob, tried: tried.to_owned(), kind, source }
     }
 }
 

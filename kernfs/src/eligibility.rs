@@ -81,11 +81,7 @@ pub enum Ineligible {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", names.join(", "))
-    }
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
 }
 
 /// Whether tunerd may tune this disk; if not, the weightiest reason.
@@ -96,34 +92,22 @@ pub fn eligibility(identity: &Identity) -> Result<(), Ineligible> {
     let name = || identity.name.clone();
     match identity.kind {
         DiskKind::Dm => {
-            return Err(Ineligible::Dm {
-                name: name(),
-                slaves: identity.slaves.clone(),
-            });
+            return Err(Ineligible::Dm { name: name(), slaves: identity.slaves.clone() });
         }
         DiskKind::Md => {
-            return Err(Ineligible::Md {
-                name: name(),
-                slaves: identity.slaves.clone(),
-            });
+            return Err(Ineligible::Md { name: name(), slaves: identity.slaves.clone() });
         }
         DiskKind::Zram => return Err(Ineligible::Zram { name: name() }),
         _ => {}
     }
     if identity.multipath_member {
-        return Err(Ineligible::MultipathPath {
-            name: name(),
-            holders: identity.holders.clone(),
-        });
+        return Err(Ineligible::MultipathPath { name: name(), holders: identity.holders.clone() });
     }
     if identity.zoned != crate::Zoned::No {
         return Err(Ineligible::Zoned { name: name() });
     }
     if !identity.request_queue {
-        return Err(Ineligible::NoTunableQueue {
-            name: name(),
-            kind: identity.kind.to_string(),
-        });
+        return Err(Ineligible::NoTunableQueue { name: name(), kind: identity.kind.to_string() });
     }
     if identity.size.0 == 0 {
         return Err(Ineligible::Empty { name: name() });

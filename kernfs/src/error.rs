@@ -6,29 +6,40 @@ use std::io;
 use std::path::PathBuf;
 
 /// The error numbers that attributes answer with. The numbers are the same on every platform this builds for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Errno {
     /// `EPERM` 1.
+    #[error("EPERM")]
     NotPermitted,
     /// `ENOENT` 2: no such file.
+    #[error("ENOENT")]
     NoEntry,
     /// `EIO` 5.
+    #[error("EIO")]
     Io,
     /// `ENXIO` 6: no such device or address.
+    #[error("ENXIO")]
     NoAddress,
     /// `EACCES` 13.
+    #[error("EACCES")]
     Access,
     /// `EBUSY` 16.
+    #[error("EBUSY")]
     Busy,
     /// `ENODEV` 19: the device behind an open attribute has gone.
+    #[error("ENODEV")]
     NoDevice,
     /// `ENOTDIR` 20.
+    #[error("ENOTDIR")]
     NotDirectory,
     /// `EINVAL` 22.
+    #[error("EINVAL")]
     Invalid,
     /// `EROFS` 30: the file system is mounted read-only.
+    #[error("EROFS")]
     ReadOnlyFs,
     /// `ERANGE` 34.
+    #[error("ERANGE")]
     Range,
 }
 
@@ -192,9 +203,5 @@ pub struct KnobError {
 
 /// The beginning of a text that was not understood, short enough for a message.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .trim_end()
-        .chars()
-        .take(80)
-        .collect()
+    String::from_utf8_lossy(bytes).trim_end().chars().take(80).collect()
 }

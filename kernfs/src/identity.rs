@@ -97,9 +97,7 @@ impl DiskKind {
     /// The kind that a name in `/sys/block` tells.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        let letters = name
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(name, |end| &name[..end]);
+        let letters = name.find(|c: char| c.is_ascii_digit()).map_or(name, |end| &name[..end]);
         match letters {
             "loop" => Self::Loop,
             "nvme" => Self::Nvme,
@@ -146,17 +144,10 @@ impl fmt::Display for DiskKind {
 pub(crate) fn read(disk: &Disk) -> Result<Identity, Error> {
     let name = disk.name().to_owned();
     let flag = |rest: &str| -> Result<bool, Error> {
-        Ok(disk
-            .attr(rest, parse::boolean, parse::BOOLEAN)?
-            .value()
-            .unwrap_or(false))
+        Ok(disk.attr(rest, parse::boolean, parse::BOOLEAN)?.value().unwrap_or(false))
     };
     // A model that cannot be read is unknown, not an error: it is shown and never acted upon.
-    let text = |rest: &str| {
-        disk.attr(rest, |bytes| Some(parse::word(bytes)), parse::WORD)
-            .ok()?
-            .value()?
-    };
+    let text = |rest: &str| disk.attr(rest, |bytes| Some(parse::word(bytes)), parse::WORD).ok()?.value()?;
     let partitions = partitions(disk)?;
     let mut holders = names(disk, "holders");
     for (partition, _) in &partitions {
@@ -172,10 +163,7 @@ pub(crate) fn read(disk: &Disk) -> Result<Identity, Error> {
         size: Sectors(disk.required("size", parse::number, parse::NUMBER)?),
         model: text("device/model").or_else(|| text("device/name")),
         rotational: flag("queue/rotational")?,
-        zoned: disk
-            .attr("queue/zoned", parse::zoned, parse::ZONED)?
-            .value()
-            .unwrap_or(Zoned::No),
+        zoned: disk.attr("queue/zoned", parse::zoned, parse::ZONED)?.value().unwrap_or(Zoned::No),
         removable: flag("removable")?,
         read_only: flag("ro")?,
         hidden,
@@ -199,16 +187,11 @@ fn names(disk: &Disk, rest: &str) -> Vec<String> {
 fn partitions(disk: &Disk) -> Result<Vec<(String, DevNo)>, Error> {
     let dir = disk.path("");
     let dir = KPath::sys(dir.rest().trim_end_matches('/'));
-    let inside = disk
-        .kernel()
-        .list(&dir)
-        .map_err(|source| disk.io_error(Operation::List, &dir, source))?;
+    let inside = disk.kernel().list(&dir).map_err(|source| disk.io_error(Operation::List, &dir, source))?;
     let mut found = Vec::new();
     // A partition's name begins with its disk's (`sda1`, `nvme0n1p1`); asking only those spares forty lookups.
     for name in inside.into_iter().filter(|name| name.starts_with(disk.name())) {
-        let number = disk
-            .attr(&format!("{name}/partition"), parse::number, parse::NUMBER)?
-            .value();
+        let number = disk.attr(&format!("{name}/partition"), parse::number, parse::NUMBER)?.value();
         if let Some(number) = number {
             let dev = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
             let dev = disk.required(&format!("{name}/dev"), dev, "a device number such as 8:1")?;

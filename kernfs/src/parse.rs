@@ -23,9 +23,7 @@ pub const TAG_DEPTH: &str = "a line \"depth=\" and a number after \"bitmap_tags:
 pub const UUID: &str = "a UUID";
 
 fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes)
-        .ok()
-        .map(|text| text.trim_matches([' ', '\t', '\n']))
+    std::str::from_utf8(bytes).ok().map(|text| text.trim_matches([' ', '\t', '\n']))
 }
 
 /// A number as attributes print it: decimal digits and a line end; no sign, no unit.
@@ -33,11 +31,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 pub fn number(bytes: &[u8]) -> Option<u64> {
     let digits = text(bytes)?;
     // `u64::from_str` alone would take "+5".
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 /// `0` or `1`.
@@ -72,10 +66,7 @@ pub fn menu(bytes: &[u8]) -> Option<SchedulerMenu> {
     if active.is_none() && text == "none" {
         active = Some(ElevatorName::from("none"));
     }
-    Some(SchedulerMenu {
-        active: active?,
-        offered,
-    })
+    Some(SchedulerMenu { active: active?, offered })
 }
 
 /// A name or other free text on one line; spaces around it are padding (SCSI pads models to 16 bytes). `None` if
@@ -83,10 +74,7 @@ pub fn menu(bytes: &[u8]) -> Option<SchedulerMenu> {
 #[must_use]
 pub fn word(bytes: &[u8]) -> Option<String> {
     // A model is whatever the drive's firmware says: bytes that are not UTF-8 are replaced, controls dropped.
-    let text: String = String::from_utf8_lossy(bytes)
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
+    let text: String = String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).collect();
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -106,10 +94,8 @@ pub fn zoned(bytes: &[u8]) -> Option<Zoned> {
 #[must_use]
 pub fn in_flight(bytes: &[u8]) -> Option<InFlight> {
     let mut words = text(bytes)?.split_ascii_whitespace();
-    let both = InFlight {
-        reads: number(words.next()?.as_bytes())?,
-        writes: number(words.next()?.as_bytes())?,
-    };
+    let both =
+        InFlight { reads: number(words.next()?.as_bytes())?, writes: number(words.next()?.as_bytes())? };
     words.next().is_none().then_some(both)
 }
 
@@ -118,9 +104,7 @@ pub fn in_flight(bytes: &[u8]) -> Option<InFlight> {
 #[must_use]
 pub fn tag_depth(bytes: &[u8]) -> Option<u64> {
     let (_, bitmap) = text(bytes)?.split_once("bitmap_tags:")?;
-    let depth = bitmap
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("depth="))?;
+    let depth = bitmap.lines().find_map(|line| line.trim().strip_prefix("depth="))?;
     number(depth.as_bytes())
 }
 

@@ -27,35 +27,23 @@ pub struct KPath {
 impl KPath {
     /// A place in sysfs.
     pub fn sys(rest: impl Into<String>) -> Self {
-        Self {
-            tree: Tree::Sys,
-            rest: rest.into(),
-        }
+        Self { tree: Tree::Sys, rest: rest.into() }
     }
 
     /// A place in procfs.
     pub fn proc(rest: impl Into<String>) -> Self {
-        Self {
-            tree: Tree::Proc,
-            rest: rest.into(),
-        }
+        Self { tree: Tree::Proc, rest: rest.into() }
     }
 
     /// A place in debugfs.
     pub fn debug(rest: impl Into<String>) -> Self {
-        Self {
-            tree: Tree::Debug,
-            rest: rest.into(),
-        }
+        Self { tree: Tree::Debug, rest: rest.into() }
     }
 
     /// The place `name` below this one.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
-        Self {
-            tree: self.tree,
-            rest: format!("{}/{name}", self.rest),
-        }
+        Self { tree: self.tree, rest: format!("{}/{name}", self.rest) }
     }
 
     /// Which tree it is in.
@@ -74,9 +62,7 @@ impl KPath {
     #[must_use]
     pub fn is_contained(&self) -> bool {
         !self.rest.contains('\0')
-            && Path::new(&self.rest)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)))
+            && Path::new(&self.rest).components().all(|part| matches!(part, Component::Normal(_)))
     }
 }
 
@@ -114,11 +100,7 @@ impl Roots {
     #[must_use]
     pub fn new(sysfs: impl Into<PathBuf>, proc: impl Into<PathBuf>) -> Self {
         let sysfs = sysfs.into();
-        Self {
-            debugfs: sysfs.join("kernel/debug"),
-            sysfs,
-            proc: proc.into(),
-        }
+        Self { debugfs: sysfs.join("kernel/debug"), sysfs, proc: proc.into() }
     }
 
     /// The file that `path` stands for; `None` if `path` would leave its root.
@@ -140,23 +122,14 @@ mod tests {
     #[test]
     fn no_path_leaves_its_root() {
         let roots = Roots::new("/fixture/sys", "/fixture/proc");
-        for rest in [
-            "../etc/passwd",
-            "/etc/passwd",
-            "block/../../etc",
-            "block/a\0b",
-            "./block",
-        ] {
+        for rest in ["../etc/passwd", "/etc/passwd", "block/../../etc", "block/a\0b", "./block"] {
             assert_eq!(roots.locate(&KPath::sys(rest)), None, "{rest:?}");
         }
         assert_eq!(
             roots.locate(&KPath::sys("block/loop0").join("queue")),
             Some(PathBuf::from("/fixture/sys/block/loop0/queue"))
         );
-        assert_eq!(
-            roots.locate(&KPath::proc("diskstats")),
-            Some(PathBuf::from("/fixture/proc/diskstats"))
-        );
+        assert_eq!(roots.locate(&KPath::proc("diskstats")), Some(PathBuf::from("/fixture/proc/diskstats")));
         assert_eq!(
             roots.locate(&KPath::debug("block")),
             Some(PathBuf::from("/fixture/sys/kernel/debug/block"))

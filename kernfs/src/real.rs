@@ -35,10 +35,7 @@ impl RealKernel {
 
     fn path(&self, path: &KPath) -> io::Result<PathBuf> {
         self.roots.locate(path).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{path} leads out of its root directory"),
-            )
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{path} leads out of its root directory"))
         })
     }
 }
@@ -55,10 +52,7 @@ impl Kernel for RealKernel {
 
     fn write(&self, path: &KPath, text: &str) -> io::Result<()> {
         // Truncation means nothing to sysfs, but lets a fixture tree of plain files hold the new text alone.
-        let mut file = OpenOptions::new()
-            .write(true)
-            .truncate(true)
-            .open(self.path(path)?)?;
+        let mut file = OpenOptions::new().write(true).truncate(true).open(self.path(path)?)?;
         let taken = file.write(text.as_bytes())?;
         if taken == text.len() {
             Ok(())
@@ -99,9 +93,7 @@ impl Kernel for RealKernel {
     }
 
     fn locate(&self, path: &KPath) -> PathBuf {
-        self.roots
-            .locate(path)
-            .unwrap_or_else(|| PathBuf::from(path.to_string()))
+        self.roots.locate(path).unwrap_or_else(|| PathBuf::from(path.to_string()))
     }
 }
 
@@ -126,31 +118,19 @@ mod tests {
         kernel.write(&knob, "4").unwrap();
         assert_eq!(kernel.read(&knob).unwrap(), b"4");
         assert!(kernel.writable(&knob).unwrap());
-        assert_eq!(
-            kernel.list(&KPath::sys("block/sda/queue")).unwrap(),
-            ["nr_requests"]
-        );
+        assert_eq!(kernel.list(&KPath::sys("block/sda/queue")).unwrap(), ["nr_requests"]);
     }
 
     #[test]
     fn nothing_is_created_and_nothing_outside_is_touched() {
         let (dir, kernel) = fixture();
         let absent = KPath::sys("block/sda/queue/absent");
-        assert_eq!(
-            kernel.write(&absent, "1").unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
+        assert_eq!(kernel.write(&absent, "1").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!kernel.exists(&absent));
         fs::write(dir.path().join("outside"), "x").unwrap();
         let outside = KPath::sys("../outside");
-        assert_eq!(
-            kernel.write(&outside, "1").unwrap_err().kind(),
-            io::ErrorKind::InvalidInput
-        );
-        assert_eq!(
-            kernel.read(&outside).unwrap_err().kind(),
-            io::ErrorKind::InvalidInput
-        );
+        assert_eq!(kernel.write(&outside, "1").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(kernel.read(&outside).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert!(!kernel.exists(&outside));
     }
 }

@@ -34,8 +34,7 @@ impl ElevatorName {
 
 impl From<&str> for ElevatorName {
     fn from(name: &str) -> Self {
-        name.parse()
-            .map_or_else(|_| Self::Other(name.to_owned()), Self::Known)
+        name.parse().map_or_else(|_| Self::Other(name.to_owned()), Self::Known)
     }
 }
 

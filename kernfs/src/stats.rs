@@ -101,18 +101,10 @@ impl DiskStats {
         if columns.min(20) != parsed || ![14, 18, 20].contains(&parsed) {
             return None;
         }
-        let discards = match (
-            row.discards,
-            row.discards_merged,
-            row.sectors_discarded,
-            row.time_discarding,
-        ) {
-            (Some(count), Some(merges), Some(sectors), Some(ms)) => Some(Discards {
-                count,
-                merges,
-                sectors: Sectors(sectors),
-                ms,
-            }),
+        let discards = match (row.discards, row.discards_merged, row.sectors_discarded, row.time_discarding) {
+            (Some(count), Some(merges), Some(sectors), Some(ms)) => {
+                Some(Discards { count, merges, sectors: Sectors(sectors), ms })
+            }
             _ => None,
         };
         let flushes = match (row.flushes, row.time_flushing) {
@@ -151,13 +143,7 @@ impl DiskStats {
     /// The line of `/proc/diskstats` that says this.
     #[must_use]
     pub fn to_line(&self) -> String {
-        format!(
-            "{:4} {:7} {} {}",
-            self.dev.major,
-            self.dev.minor,
-            self.name,
-            self.to_stat()
-        )
+        format!("{:4} {:7} {} {}", self.dev.major, self.dev.minor, self.name, self.to_stat())
     }
 
     /// The text of `/sys/block/*/stat` that says this, without the line end.

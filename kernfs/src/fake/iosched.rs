@@ -72,10 +72,7 @@ impl Iosched {
                 front_merges: 1,
                 async_depth: owns_async_depth.then(|| depth(nr_requests)),
             }),
-            "kyber" => Self::Kyber(Kyber {
-                read_lat_nsec: 2 * MS_NS,
-                write_lat_nsec: 10 * MS_NS,
-            }),
+            "kyber" => Self::Kyber(Kyber { read_lat_nsec: 2 * MS_NS, write_lat_nsec: 10 * MS_NS }),
             "bfq" => Self::Bfq(Bfq {
                 back_seek_max: 16 * 1024,
                 back_seek_penalty: 2,
@@ -127,11 +124,7 @@ impl Iosched {
 
     /// The queue's depth was changed: mq-deadline sets async_depth to it.
     pub(super) fn depth_changed(&mut self, nr_requests: u64) {
-        if let Self::MqDeadline(MqDeadline {
-            async_depth: Some(async_depth),
-            ..
-        }) = self
-        {
+        if let Self::MqDeadline(MqDeadline { async_depth: Some(async_depth), .. }) = self {
             *async_depth = depth(nr_requests);
         }
     }

@@ -77,13 +77,7 @@ mod tests {
         assert_eq!(queue_var("4294967296"), Err(Errno::Invalid));
         assert_eq!(signed("-1"), Ok(-1));
         assert_eq!(signed("9223372036854775808"), Err(Errno::Range));
-        for (text, value) in [
-            ("0x10", 16),
-            ("010", 8),
-            ("-5", -5),
-            ("0", 0),
-            ("-2147483648", i32::MIN),
-        ] {
+        for (text, value) in [("0x10", 16), ("010", 8), ("-5", -5), ("0", 0), ("-2147483648", i32::MIN)] {
             assert_eq!(int_any_base(text), Ok(value), "{text:?}");
         }
         assert_eq!(int_any_base("2147483648"), Err(Errno::Range));

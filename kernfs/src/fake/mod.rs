@@ -248,13 +248,10 @@ impl State {
             if (by_name && wanted == name) || (!by_name && wanted == disk.spec.devno.to_string()) {
                 return Some(target(name.clone()));
             }
-            let partition = disk.spec.partitions.iter().find(|(part, dev, _)| {
-                if by_name {
-                    wanted == part
-                } else {
-                    wanted == dev.to_string()
-                }
-            })?;
+            let partition =
+                disk.spec.partitions.iter().find(|(part, dev, _)| {
+                    if by_name { wanted == part } else { wanted == dev.to_string() }
+                })?;
             Some(target(format!("{name}/{}", partition.0)))
         })
     }
@@ -303,12 +300,7 @@ impl State {
         let mut rows: Vec<DiskStats> = Vec::new();
         for disk in self.disks.values() {
             rows.push(disk.stats.clone());
-            rows.extend(
-                disk.spec
-                    .partitions
-                    .iter()
-                    .map(|(name, dev, _)| spec::idle(*dev, name)),
-            );
+            rows.extend(disk.spec.partitions.iter().map(|(name, dev, _)| spec::idle(*dev, name)));
         }
         rows.sort_by_key(|row| row.dev);
         rows.iter().map(|row| format!("{}\n", row.to_line())).collect()
@@ -376,22 +368,14 @@ impl Kernel for FakeKernel {
     }
 
     fn write(&self, path: &KPath, text: &str) -> io::Result<()> {
-        let delay = self
-            .state()
-            .faults
-            .get(path)
-            .map_or(Duration::ZERO, |fault| fault.delay);
+        let delay = self.state().faults.get(path).map_or(Duration::ZERO, |fault| fault.delay);
         if delay > Duration::ZERO {
             std::thread::sleep(delay);
         }
         let mut state = self.state();
         let result = state.faulty_store(path, text);
         let refused = result.err();
-        state.log.push(Write {
-            path: path.clone(),
-            text: text.to_owned(),
-            refused,
-        });
+        state.log.push(Write { path: path.clone(), text: text.to_owned(), refused });
         result.map_err(Into::into)
     }
 
@@ -405,12 +389,7 @@ impl Kernel for FakeKernel {
         }
         let (disk, rest) = state.disk_of(dir).ok_or(Errno::NoEntry)?;
         let mut names = disk.list(rest)?;
-        names.retain(|name| {
-            !state
-                .faults
-                .get(&dir.join(name))
-                .is_some_and(|fault| fault.vanished)
-        });
+        names.retain(|name| !state.faults.get(&dir.join(name)).is_some_and(|fault| fault.vanished));
         Ok(names)
     }
 

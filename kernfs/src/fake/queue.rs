@@ -78,10 +78,7 @@ impl Queue {
             rotational: disk.rotational,
             iostats: true,
             zoned: disk.zoned.clone(),
-            wbt: Wbt::new(
-                disk.wbt_by_default,
-                disk.wbt_rotational.unwrap_or(disk.rotational),
-            ),
+            wbt: Wbt::new(disk.wbt_by_default, disk.wbt_rotational.unwrap_or(disk.rotational)),
         };
         queue.limits_changed();
         if queue.active != disk.scheduler {
@@ -171,7 +168,12 @@ impl Queue {
         match rest {
             "scheduler" => return self.write_scheduler(text),
             "nr_requests" => return self.write_nr_requests(kstr::queue_var(text)?),
-            "async_depth" => self.queue_async_depth = kstr::queue_var(text)?.clamp(1, self.nr_requests),
+            // Of later kernels: refused without a scheduler, and never more than nr_requests.
+            "async_depth" => match kstr::queue_var(text)? {
+                0 => return Err(Errno::Invalid),
+                _ if self.active == "none" => return Err(Errno::Invalid),
+                value => self.queue_async_depth = value.min(self.nr_requests),
+            },
             "max_sectors_kb" => return self.write_max_sectors(kstr::queue_var(text)?),
             // Whole pages.
             "read_ahead_kb" => self.read_ahead_kb = kstr::queue_var(text)? / PAGE_KB * PAGE_KB,
@@ -203,13 +205,10 @@ impl Queue {
     }
 
     fn menu(&self) -> String {
-        let words = self.offered.iter().map(|name| {
-            if *name == self.active {
-                format!("[{name}] ")
-            } else {
-                format!("{name} ")
-            }
-        });
+        let words = self
+            .offered
+            .iter()
+            .map(|name| if *name == self.active { format!("[{name}] ") } else { format!("{name} ") });
         line(words.collect())
     }
 
@@ -217,12 +216,7 @@ impl Queue {
     fn write_scheduler(&mut self, text: &str) -> Result<(), Errno> {
         let name = text.trim_matches([' ', '\t', '\n']);
         let name = if name.starts_with("none") { "none" } else { name };
-        let found = self
-            .offered
-            .iter()
-            .find(|offered| *offered == name)
-            .ok_or(Errno::Invalid)?
-            .clone();
+        let found = self.offered.iter().find(|offered| *offered == name).ok_or(Errno::Invalid)?.clone();
         // The one in force again keeps everything (but still freezes the queue on a real disk).
         if found != self.active {
             self.switch(&found);
@@ -236,17 +230,10 @@ impl Queue {
         }
         self.active = to.to_owned();
         // Under none, what the driver allocated and not what was set: the number is then not the depth.
-        self.nr_requests = if to == "none" {
-            self.driver_tags
-        } else {
-            2 * self.driver_tags.min(DEFAULT_REQUESTS)
-        };
+        self.nr_requests =
+            if to == "none" { self.driver_tags } else { 2 * self.driver_tags.min(DEFAULT_REQUESTS) };
         self.queue_async_depth = self.nr_requests;
-        self.iosched = Iosched::new(
-            to,
-            self.nr_requests,
-            self.async_depth_place == AsyncDepth::Iosched,
-        );
+        self.iosched = Iosched::new(to, self.nr_requests, self.async_depth_place == AsyncDepth::Iosched);
         if to == "bfq" {
             self.wbt.scheduler_takes_over();
         }
@@ -266,8 +253,9 @@ impl Queue {
         } else if value > MAX_SCHED_REQUESTS {
             return Err(Errno::Invalid);
         }
+        // Later kernels keep its share of nr_requests; up to 6.18 mq-deadline starts anew from it.
+        self.queue_async_depth = (self.queue_async_depth * value / self.nr_requests).max(1);
         self.nr_requests = value;
-        self.queue_async_depth = value;
         self.iosched.depth_changed(value);
         Ok(())
     }
@@ -275,7 +263,7 @@ impl Queue {
     fn write_max_sectors(&mut self, value: u64) -> Result<(), Errno> {
         self.max_sectors_kb = match value {
             0 => self.default_max_sectors_kb,
-            ..PAGE_KB => return Err(Errno::Invalid),
+            1..PAGE_KB => return Err(Errno::Invalid),
             _ => value.min(self.max_hw_sectors_kb),
         };
         self.limits_changed();
@@ -289,10 +277,8 @@ impl Queue {
             0 if self.rotational => self.max_sectors_kb,
             optimal => optimal,
         };
-        self.read_ahead_kb = self
-            .read_ahead_kb
-            .max(optimal * 2 / PAGE_KB * PAGE_KB)
-            .max(DEFAULT_READ_AHEAD_KB);
+        self.read_ahead_kb =
+            self.read_ahead_kb.max(optimal * 2 / PAGE_KB * PAGE_KB).max(DEFAULT_READ_AHEAD_KB);
     }
 }
 

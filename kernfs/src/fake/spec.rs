@@ -93,12 +93,7 @@ pub(super) fn idle(dev: DevNo, name: &str) -> DiskStats {
         in_flight: 0,
         io_ticks_ms: 0,
         weighted_ms: 0,
-        discards: Some(crate::Discards {
-            count: 0,
-            merges: 0,
-            sectors: Sectors(0),
-            ms: 0,
-        }),
+        discards: Some(crate::Discards { count: 0, merges: 0, sectors: Sectors(0), ms: 0 }),
         flushes: Some(crate::Flushes { count: 0, ms: 0 }),
     }
 }
@@ -125,9 +120,7 @@ impl FakeDisk {
             slaves: vec![],
             partitions: vec![],
             request_queue: true,
-            schedulers: ["none", "mq-deadline", "kyber", "bfq"]
-                .map(str::to_owned)
-                .to_vec(),
+            schedulers: ["none", "mq-deadline", "kyber", "bfq"].map(str::to_owned).to_vec(),
             scheduler: "none".to_owned(),
             tag_depth: 128,
             max_hw_sectors_kb: 1280,
@@ -208,11 +201,7 @@ impl FakeDisk {
     /// The same disk with partitions of equal size, named as the kernel names them (`sda1`, `nvme0n1p1`).
     #[must_use]
     pub fn with_partitions(mut self, count: u32) -> Self {
-        let infix = if self.name.ends_with(|c: char| c.is_ascii_digit()) {
-            "p"
-        } else {
-            ""
-        };
+        let infix = if self.name.ends_with(|c: char| c.is_ascii_digit()) { "p" } else { "" };
         let size = Sectors(self.size.0 / u64::from(count.max(1)));
         self.partitions = (1..=count)
             .map(|number| {
@@ -227,13 +216,7 @@ impl FakeDisk {
 /// The first number in a name, or the last letter's place in the alphabet times 16, as SCSI numbers its disks.
 fn digits(name: &str) -> u32 {
     let number = name.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let number = number
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .unwrap_or_default();
-    let letter = name
-        .bytes()
-        .last()
-        .map_or(0, |last| u32::from(last.saturating_sub(b'a')) * 16);
+    let number = number.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    let letter = name.bytes().last().map_or(0, |last| u32::from(last.saturating_sub(b'a')) * 16);
     number.parse().unwrap_or(letter)
 }

@@ -29,14 +29,8 @@ pub(super) struct Present {
 }
 
 /// What a queue of bios has of `queue/`.
-const BIO_QUEUE: [&str; 6] = [
-    "iostats",
-    "logical_block_size",
-    "max_hw_sectors_kb",
-    "max_sectors_kb",
-    "read_ahead_kb",
-    "rotational",
-];
+const BIO_QUEUE: [&str; 6] =
+    ["iostats", "logical_block_size", "max_hw_sectors_kb", "max_sectors_kb", "read_ahead_kb", "rotational"];
 
 impl Present {
     pub(super) fn new(spec: FakeDisk) -> Self {
@@ -72,19 +66,8 @@ impl Present {
             put(&format!("{name}/size"), size.0.to_string());
             dirs.push(format!("{name}/holders"));
         }
-        let stats = DiskStats {
-            dev: spec.devno,
-            name: spec.name.clone(),
-            ..spec.stats.clone()
-        };
-        Self {
-            queue: Queue::new(&spec),
-            stats,
-            in_flight: InFlight::default(),
-            fixed,
-            dirs,
-            spec,
-        }
+        let stats = DiskStats { dev: spec.devno, name: spec.name.clone(), ..spec.stats.clone() };
+        Self { queue: Queue::new(&spec), stats, in_flight: InFlight::default(), fixed, dirs, spec }
     }
 
     /// Every file below the disk's directory.
@@ -92,11 +75,7 @@ impl Present {
         let mut files: Vec<String> = self.fixed.keys().cloned().collect();
         files.extend(["stat".to_owned(), "inflight".to_owned()]);
         let queue = self.queue.names().into_iter().filter(|name| self.queue_has(name));
-        files.extend(
-            queue
-                .filter(|name| *name != "iosched")
-                .map(|name| format!("queue/{name}")),
-        );
+        files.extend(queue.filter(|name| *name != "iosched").map(|name| format!("queue/{name}")));
         if self.spec.request_queue {
             let iosched = self.queue.iosched_names().unwrap_or_default();
             files.extend(iosched.iter().map(|name| format!("queue/iosched/{name}")));
@@ -139,13 +118,7 @@ impl Present {
         }
         let mut names: Vec<String> = all
             .iter()
-            .filter_map(|path| {
-                if rest.is_empty() {
-                    Some(path.as_str())
-                } else {
-                    below(path, rest)
-                }
-            })
+            .filter_map(|path| if rest.is_empty() { Some(path.as_str()) } else { below(path, rest) })
             .filter_map(|path| path.split('/').next().map(str::to_owned))
             .collect();
         names.sort_unstable();
@@ -156,10 +129,7 @@ impl Present {
     pub(super) fn read(&self, rest: &str) -> Result<String, Errno> {
         match rest {
             "stat" => Ok(format!("{}\n", self.stats.to_stat())),
-            "inflight" => Ok(format!(
-                "{:8} {:8}\n",
-                self.in_flight.reads, self.in_flight.writes
-            )),
+            "inflight" => Ok(format!("{:8} {:8}\n", self.in_flight.reads, self.in_flight.writes)),
             _ => match rest.strip_prefix("queue/") {
                 Some(name) if self.queue_has(name) => self.queue.read(name),
                 Some(_) => Err(Errno::NoEntry),

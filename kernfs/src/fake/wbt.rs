@@ -24,13 +24,8 @@ const fn default_ns(rotational: bool) -> u64 {
 impl Wbt {
     /// As a queue has it when it is registered, with throttling by default (`CONFIG_BLK_WBT_MQ`) or without.
     pub(super) fn new(by_default: bool, rotational: bool) -> Self {
-        let on = || Throttle {
-            state: WbtState::OnByDefault,
-            min_lat_ns: default_ns(rotational),
-        };
-        Self {
-            throttle: by_default.then(on),
-        }
+        let on = || Throttle { state: WbtState::OnByDefault, min_lat_ns: default_ns(rotational) };
+        Self { throttle: by_default.then(on) }
     }
 
     pub(super) fn state(&self) -> Option<WbtState> {
@@ -52,18 +47,11 @@ impl Wbt {
             -1 => default_ns(rotational),
             _ => value.unsigned_abs().wrapping_mul(1000),
         };
-        let fresh = Throttle {
-            state: WbtState::OnByDefault,
-            min_lat_ns: default_ns(rotational),
-        };
+        let fresh = Throttle { state: WbtState::OnByDefault, min_lat_ns: default_ns(rotational) };
         let throttle = self.throttle.get_or_insert(fresh);
         // The same value is no write, even while bfq has throttling off and the file reads 0.
         if throttle.min_lat_ns != min_lat_ns {
-            let state = if min_lat_ns > 0 {
-                WbtState::OnByHand
-            } else {
-                WbtState::OffByHand
-            };
+            let state = if min_lat_ns > 0 { WbtState::OnByHand } else { WbtState::OffByHand };
             *throttle = Throttle { state, min_lat_ns };
         }
         Ok(())

@@ -1,3 +1,0 @@
-//! Conformance of the fake kernel and the real one.
-
-fn main() {}
