@@ -79,11 +79,11 @@ pub fn ask(path: &Path, request: &Request, patience: Duration) -> Result<Respons
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(error)?;
     let mut answer = String::new();
-    BufReader::new(stream.take(ANSWER_BYTES))
-        .read_line(&mut answer)
-        .map_err(|source| match source.kind() {
+    BufReader::new(stream.take(ANSWER_BYTES)).read_line(&mut answer).map_err(|source| {
+        match source.kind() {
             ErrorKind::InvalidData => garbled("", "it is no UTF-8".to_owned()),
             _ => error(source),
-        })?;
+        }
+    })?;
     serde_json::from_str(&answer).map_err(|why| garbled(answer.trim_end(), why.to_string()))
 }

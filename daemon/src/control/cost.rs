@@ -27,11 +27,7 @@ impl CostMeter {
         let meter = Self {
             pid: Pid::from_u32(std::process::id()),
             begun: Instant::now(),
-            state: Mutex::new(State {
-                system: System::new(),
-                first: None,
-                last: None,
-            }),
+            state: Mutex::new(State { system: System::new(), first: None, last: None }),
         };
         let mut state = meter.state.lock().unwrap_or_else(PoisonError::into_inner);
         let used = state.look(meter.pid).map(|(cpu, _rss)| cpu);
@@ -47,10 +43,7 @@ impl CostMeter {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let Some((cpu, rss_bytes)) = state.look(self.pid) else {
-            return OwnCost {
-                probes,
-                ..OwnCost::default()
-            };
+            return OwnCost { probes, ..OwnCost::default() };
         };
         let first = state.first;
         let last = state.last.replace((now, cpu));
@@ -67,13 +60,9 @@ impl State {
     /// CPU time used so far, and resident bytes.
     fn look(&mut self, pid: Pid) -> Option<(Duration, u64)> {
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
-        self.system
-            .refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
         let process = self.system.process(pid)?;
-        Some((
-            Duration::from_millis(process.accumulated_cpu_time()),
-            process.memory(),
-        ))
+        Some((Duration::from_millis(process.accumulated_cpu_time()), process.memory()))
     }
 }
 
@@ -105,11 +94,7 @@ mod tests {
     fn a_share_over_no_time_is_unknown_and_never_infinite() {
         let ms = Duration::from_millis;
         assert_eq!(share(ms(5), ms(5), ms(0)), None);
-        assert_eq!(
-            share(ms(5), ms(10), ms(100)),
-            None,
-            "a counter that went back is no negative share"
-        );
+        assert_eq!(share(ms(5), ms(10), ms(100)), None, "a counter that went back is no negative share");
         assert_eq!(share(ms(60), ms(10), ms(100)), Some(0.5));
     }
 }

@@ -80,9 +80,7 @@ impl Response {
     /// It was not done, and why.
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::Failed {
-            message: message.into(),
-        }
+        Self::Failed { message: message.into() }
     }
 }
 

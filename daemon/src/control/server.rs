@@ -76,13 +76,7 @@ impl Server {
     /// # Errors
     /// Where another daemon listens there, the group is unknown, or the system refuses.
     pub fn start(path: &Path, group: Option<&str>, service: Arc<dyn Service>) -> Result<Self, BindError> {
-        let error = |operation| {
-            move |source| BindError::Io {
-                path: path.to_owned(),
-                operation,
-                source,
-            }
-        };
+        let error = |operation| move |source| BindError::Io { path: path.to_owned(), operation, source };
         let gid = group.map(find_group).transpose()?;
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(error("make the run directory"))?;
@@ -97,9 +91,7 @@ impl Server {
         match lock.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(BindError::InUse {
-                    path: path.to_owned(),
-                });
+                return Err(BindError::InUse { path: path.to_owned() });
             }
             Err(std::fs::TryLockError::Error(source)) => return Err(error("lock the socket")(source)),
         }
@@ -108,23 +100,12 @@ impl Server {
         listener.set_nonblocking(true).map_err(error("listen"))?;
         let (stop, stopped) = UnixStream::pair().map_err(error("make a pair of sockets"))?;
         let own_uid = rustix::process::geteuid().as_raw();
-        let desk = Desk {
-            listener,
-            stopped,
-            service,
-            own_uid,
-            clients: Vec::new(),
-        };
+        let desk = Desk { listener, stopped, service, own_uid, clients: Vec::new() };
         let thread = std::thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || desk.serve())
             .map_err(error("start the thread"))?;
-        Ok(Self {
-            path: path.to_owned(),
-            stop: Some(stop),
-            thread: Some(thread),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_owned(), stop: Some(stop), thread: Some(thread), _lock: lock })
     }
 
     /// Where it listens.
@@ -150,9 +131,7 @@ impl Drop for Server {
 /// Removes what a daemon that died has left; whoever holds the lock of the socket is the only one who may.
 fn remove_stale(path: &Path) -> Result<(), BindError> {
     match std::fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => Err(BindError::NotASocket {
-            path: path.to_owned(),
-        }),
+        Ok(found) if !found.file_type().is_socket() => Err(BindError::NotASocket { path: path.to_owned() }),
         Ok(_socket) => std::fs::remove_file(path).map_err(|source| BindError::Io {
             path: path.to_owned(),
             operation: "remove what a daemon that died has left",
@@ -164,12 +143,8 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
 
 fn bind(path: &Path, gid: Option<Gid>) -> rustix::io::Result<UnixListener> {
     const MODE: Mode = Mode::from_raw_mode(0o660);
-    let socket = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let socket =
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // The mode of the open socket becomes that of its file, less the umask: at no time can more people open it.
     rustix::fs::fchmod(&socket, MODE)?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
@@ -183,9 +158,7 @@ fn bind(path: &Path, gid: Option<Gid>) -> rustix::io::Result<UnixListener> {
 
 /// The number of a group: one itself, or looked up in `/etc/group`.
 fn find_group(group: &str) -> Result<Gid, BindError> {
-    let unknown = || BindError::UnknownGroup {
-        group: group.to_owned(),
-    };
+    let unknown = || BindError::UnknownGroup { group: group.to_owned() };
     if let Ok(number) = group.parse() {
         return Ok(Gid::from_raw(number));
     }
@@ -239,28 +212,14 @@ impl Desk {
 
     /// Waits until somebody wants something or has waited too long; `None` when the server is to stop.
     fn wait(&self, now: Instant) -> Option<Ready> {
-        let listening = if self.clients.len() < CLIENTS {
-            PollFlags::IN
-        } else {
-            PollFlags::empty()
-        };
-        let mut polled = vec![
-            PollFd::new(&self.stopped, PollFlags::IN),
-            PollFd::new(&self.listener, listening),
-        ];
+        let listening = if self.clients.len() < CLIENTS { PollFlags::IN } else { PollFlags::empty() };
+        let mut polled =
+            vec![PollFd::new(&self.stopped, PollFlags::IN), PollFd::new(&self.listener, listening)];
         polled.extend(self.clients.iter().map(|client| {
-            let wanted = if client.to_say.is_empty() {
-                PollFlags::IN
-            } else {
-                PollFlags::OUT
-            };
+            let wanted = if client.to_say.is_empty() { PollFlags::IN } else { PollFlags::OUT };
             PollFd::from_borrowed_fd(client.stream.as_fd(), wanted)
         }));
-        let patience = self
-            .clients
-            .iter()
-            .map(|client| client.deadline.saturating_duration_since(now))
-            .min();
+        let patience = self.clients.iter().map(|client| client.deadline.saturating_duration_since(now)).min();
         let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -272,10 +231,7 @@ impl Desk {
         let mut ready = polled.iter().map(PollFd::revents);
         let stopped = ready.next().is_some_and(|flags| !flags.is_empty());
         let new_one = ready.next().is_some_and(|flags| !flags.is_empty());
-        (!stopped).then(|| Ready {
-            new_one,
-            clients: ready.collect(),
-        })
+        (!stopped).then(|| Ready { new_one, clients: ready.collect() })
     }
 
     fn accept(&mut self) {
@@ -290,16 +246,10 @@ impl Desk {
                 return;
             }
         };
-        match rustix::net::sockopt::socket_peercred(&stream)
-            .map_err(std::io::Error::from)
-            .and_then(|who| {
-                stream.set_nonblocking(true)?;
-                Ok(Peer {
-                    uid: who.uid.as_raw(),
-                    gid: who.gid.as_raw(),
-                    pid: who.pid.as_raw_nonzero().get(),
-                })
-            }) {
+        match rustix::net::sockopt::socket_peercred(&stream).map_err(std::io::Error::from).and_then(|who| {
+            stream.set_nonblocking(true)?;
+            Ok(Peer { uid: who.uid.as_raw(), gid: who.gid.as_raw(), pid: who.pid.as_raw_nonzero().get() })
+        }) {
             Ok(peer) => self.clients.push(Client {
                 stream,
                 peer,
@@ -346,9 +296,7 @@ impl Client {
             self.answer(&self.reply(&line, service, own_uid));
         }
         if self.heard.len() >= LINE_BYTES {
-            self.answer(&Response::failed(format!(
-                "found a line longer than {LINE_BYTES} bytes"
-            )));
+            self.answer(&Response::failed(format!("found a line longer than {LINE_BYTES} bytes")));
             self.heard.clear();
             self.closing = true;
         }

@@ -21,9 +21,9 @@ impl Service for Recording {
         self.asked.lock().unwrap().push((request.clone(), peer.uid));
         match request {
             Request::Status {} => Response::Status(Box::new(report())),
-            Request::Pause { device } | Request::Resume { device } => Response::Done {
-                devices: device.into_iter().collect(),
-            },
+            Request::Pause { device } | Request::Resume { device } => {
+                Response::Done { devices: device.into_iter().collect() }
+            }
         }
     }
 }
@@ -34,10 +34,7 @@ fn report() -> StatusReport {
         pid: 7,
         uptime_ns: 5,
         seed: u64::MAX,
-        cost: OwnCost {
-            cpu_share: Some(0.01),
-            ..OwnCost::default()
-        },
+        cost: OwnCost { cpu_share: Some(0.01), ..OwnCost::default() },
         store: None,
         devices: vec![DeviceStatus {
             name: "loop7".to_owned(),
@@ -45,10 +42,7 @@ fn report() -> StatusReport {
             objective: crate::config::Objective::Throughput,
             paused: false,
             ended: None,
-            source: SourceStatus {
-                kind: "bpf".to_owned(),
-                reason: "it works".to_owned(),
-            },
+            source: SourceStatus { kind: "bpf".to_owned(), reason: "it works".to_owned() },
             fingerprint: Some(fingerprint::Class::ALL[3]),
             last_window: None,
             generation: Some(4),
@@ -103,20 +97,10 @@ fn a_status_arrives_as_it_was_sent_and_void_counts_are_keyed_by_reason() {
 #[test]
 fn requests_reach_the_service_with_the_peer_that_the_kernel_names() {
     let (_directory, service, server) = start();
-    let pause = Request::Pause {
-        device: Some("loop7".to_owned()),
-    };
+    let pause = Request::Pause { device: Some("loop7".to_owned()) };
     let answer = ask(server.path(), &pause, PATIENCE).unwrap();
-    assert_eq!(
-        answer,
-        Response::Done {
-            devices: vec!["loop7".to_owned()]
-        }
-    );
-    assert!(matches!(
-        exchange(&server, b"{\"request\":\"resume\"}\n"),
-        Response::Done { .. }
-    ));
+    assert_eq!(answer, Response::Done { devices: vec!["loop7".to_owned()] });
+    assert!(matches!(exchange(&server, b"{\"request\":\"resume\"}\n"), Response::Done { .. }));
     let own = rustix::process::geteuid().as_raw();
     let asked = service.asked.lock().unwrap();
     assert_eq!(*asked, [(pause, own), (Request::Resume { device: None }, own)]);
@@ -131,11 +115,7 @@ fn the_socket_is_for_its_owner_and_group_only() {
 
 #[test]
 fn root_and_the_daemons_user_may_change_and_nobody_else() {
-    let peer = |uid| Peer {
-        uid,
-        gid: 100,
-        pid: 1,
-    };
+    let peer = |uid| Peer { uid, gid: 100, pid: 1 };
     assert!(peer(0).may_change(990) && peer(990).may_change(990) && peer(0).may_change(0));
     assert!(!peer(1000).may_change(990) && !peer(1000).may_change(0));
     assert!(!Request::Status {}.changes() && Request::Resume { device: None }.changes());
@@ -167,10 +147,7 @@ fn garbage_is_answered_with_what_was_expected_and_the_connection_goes_on() {
         .take(2)
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();
-    assert!(
-        matches!(answers[..], [Response::Failed { .. }, Response::Status(_)]),
-        "{answers:?}"
-    );
+    assert!(matches!(answers[..], [Response::Failed { .. }, Response::Status(_)]), "{answers:?}");
 }
 
 #[test]
@@ -180,9 +157,7 @@ fn a_line_without_end_is_cut_off() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     // The server hangs up at its limit, so a part of this cannot be sent.
-    let sent = (0..10_000)
-        .take_while(|_| stream.write_all(&[b'a'; 1_024]).is_ok())
-        .count();
+    let sent = (0..10_000).take_while(|_| stream.write_all(&[b'a'; 1_024]).is_ok()).count();
     assert!(sent < 10_000, "10 MiB of one line were taken");
     let mut said = String::new();
     // The reset that follows unread bytes may overtake the answer; what counts is that the connection is over.
@@ -190,10 +165,7 @@ fn a_line_without_end_is_cut_off() {
         assert!(said.contains("longer than"), "{said}");
     }
     assert_eq!(service.asked.lock().unwrap().len(), 0);
-    assert!(
-        ask(server.path(), &Request::Status {}, PATIENCE).is_ok(),
-        "others are still served"
-    );
+    assert!(ask(server.path(), &Request::Status {}, PATIENCE).is_ok(), "others are still served");
 }
 
 #[test]
@@ -206,9 +178,7 @@ fn a_line_just_too_long_is_told_so() {
 #[test]
 fn clients_that_say_nothing_hold_up_nobody() {
     let (_directory, _service, server) = start();
-    let silent: Vec<UnixStream> = (0..20)
-        .map(|_| UnixStream::connect(server.path()).unwrap())
-        .collect();
+    let silent: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(server.path()).unwrap()).collect();
     let mut half = UnixStream::connect(server.path()).unwrap();
     half.write_all(b"{\"request\":").unwrap();
     let begun = Instant::now();
@@ -223,28 +193,19 @@ fn a_second_daemon_is_refused_and_a_dead_ones_socket_is_replaced() {
     let path = server.path().to_owned();
     let second = Server::start(&path, None, service.clone());
     assert!(matches!(second, Err(BindError::InUse { .. })), "{second:?}");
-    assert!(
-        ask(&path, &Request::Status {}, PATIENCE).is_ok(),
-        "the first one still listens"
-    );
+    assert!(ask(&path, &Request::Status {}, PATIENCE).is_ok(), "the first one still listens");
     drop(server);
     assert!(!path.exists());
 
     // What SIGKILL leaves: a socket that nobody listens at.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    assert!(matches!(
-        ask(&path, &Request::Status {}, PATIENCE),
-        Err(AskError::NotRunning { .. })
-    ));
+    assert!(matches!(ask(&path, &Request::Status {}, PATIENCE), Err(AskError::NotRunning { .. })));
     let third = Server::start(&path, None, service.clone()).unwrap();
     assert!(ask(third.path(), &Request::Status {}, PATIENCE).is_ok());
 
     let file = directory.path().join("precious");
     std::fs::write(&file, "data").unwrap();
-    assert!(matches!(
-        Server::start(&file, None, service),
-        Err(BindError::NotASocket { .. })
-    ));
+    assert!(matches!(Server::start(&file, None, service), Err(BindError::NotASocket { .. })));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "data");
 }
 
@@ -254,10 +215,7 @@ fn an_unknown_group_is_named() {
     let path = directory.path().join("tunerd.sock");
     let refused = Server::start(&path, Some("no-such-group"), Arc::new(Recording::default()));
     let message = refused.unwrap_err().to_string();
-    assert!(
-        message.contains("no-such-group") && message.contains("socket_group"),
-        "{message}"
-    );
+    assert!(message.contains("no-such-group") && message.contains("socket_group"), "{message}");
     assert!(!path.exists());
 }
 
@@ -278,10 +236,7 @@ fn nobody_listening_is_told_apart_from_no_answer() {
         }
     });
     let error = ask(&path, &Request::Status {}, PATIENCE).unwrap_err();
-    assert!(
-        matches!(&error, AskError::Garbled { found, .. } if found.contains("later")),
-        "{error:?}"
-    );
+    assert!(matches!(&error, AskError::Garbled { found, .. } if found.contains("later")), "{error:?}");
     drop(UnixStream::connect(&path));
     answering.join().unwrap();
 }

@@ -180,22 +180,18 @@ impl Store {
     /// Where the store cannot be read.
     pub fn generations(&self, device: &str) -> Result<u64, StoreError> {
         self.connection
-            .query_row(
-                "SELECT count(*) FROM generation WHERE device = ?",
-                [device],
-                |row| row.get::<_, i64>(0),
-            )
+            .query_row("SELECT count(*) FROM generation WHERE device = ?", [device], |row| {
+                row.get::<_, i64>(0)
+            })
             .map(|count| u64::try_from(count).unwrap_or(0))
             .map_err(self.error("count generations"))
     }
 
     /// Drops the oldest rows beyond what is kept, so that the file stays bounded.
     pub(super) fn prune(&self) -> Result<(), StoreError> {
-        for (table, keep) in [
-            ("evaluation", KEEP_EVALUATIONS),
-            ("generation", KEEP_OTHERS),
-            ("visit", KEEP_OTHERS),
-        ] {
+        for (table, keep) in
+            [("evaluation", KEEP_EVALUATIONS), ("generation", KEEP_OTHERS), ("visit", KEEP_OTHERS)]
+        {
             let last: Option<i64> = self
                 .connection
                 .query_row(&format!("SELECT max(id) FROM {table}"), [], |row| row.get(0))

@@ -131,16 +131,11 @@ impl StoreError {
         match error.kind() {
             ErrorKind::NotFound => Self::Missing { directory: path },
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Self::NotADirectory { directory: path },
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::ReadOnly {
-                path,
-                why: error.to_string(),
-            },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                Self::ReadOnly { path, why: error.to_string() }
+            }
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { path },
-            _ => Self::Io {
-                path,
-                operation,
-                why: error.to_string(),
-            },
+            _ => Self::Io { path, operation, why: error.to_string() },
         }
     }
 
@@ -166,10 +161,7 @@ impl StoreError {
     fn cannot_open(path: PathBuf, why: String) -> Self {
         match std::fs::File::open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::NoStore { path },
-            Err(error) => Self::Permission {
-                path,
-                why: error.to_string(),
-            },
+            Err(error) => Self::Permission { path, why: error.to_string() },
             Ok(_readable) => Self::ReadOnly { path, why },
         }
     }
@@ -177,10 +169,7 @@ impl StoreError {
     /// Whether the same write may succeed later: what is wrong is the disk or the file, not the row.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        !matches!(
-            self,
-            Self::Value { .. } | Self::Refused { .. } | Self::Newer { .. } | Self::NotOurs { .. }
-        )
+        !matches!(self, Self::Value { .. } | Self::Refused { .. } | Self::Newer { .. } | Self::NotOurs { .. })
     }
 
     /// Whether the store must be opened anew before it can be written again.

@@ -45,22 +45,12 @@ impl Store {
             "SELECT device, class, scheduler, objective, entry FROM top_genes WHERE {MATCHES}
              ORDER BY device, class, scheduler, objective"
         );
-        let mut query = self
-            .connection
-            .prepare(&sql)
-            .map_err(self.error("read top genes"))?;
+        let mut query = self.connection.prepare(&sql).map_err(self.error("read top genes"))?;
         let rows = query
-            .query_map(
-                params![filter.device, filter.class, filter.scheduler, filter.objective],
-                |row| {
-                    let key = Key {
-                        device: row.get(0)?,
-                        class: row.get(1)?,
-                        scheduler: row.get(2)?,
-                    };
-                    Ok((key, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
-                },
-            )
+            .query_map(params![filter.device, filter.class, filter.scheduler, filter.objective], |row| {
+                let key = Key { device: row.get(0)?, class: row.get(1)?, scheduler: row.get(2)? };
+                Ok((key, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+            })
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(self.error("read top genes"))?;
         rows.into_iter()
@@ -76,11 +66,7 @@ impl Store {
     /// # Errors
     /// Where the store cannot be read, or holds what a library refuses.
     pub fn load_library(&self, device: Option<&str>, config: LibraryConfig) -> Result<Library, StoreError> {
-        let refused = |place: String, why: String| StoreError::Value {
-            path: self.path.clone(),
-            place,
-            why,
-        };
+        let refused = |place: String, why: String| StoreError::Value { path: self.path.clone(), place, why };
         let filter = TopFilter {
             device: device.map(str::to_owned),
             objective: Some(config.objective.clone()),
@@ -90,9 +76,7 @@ impl Store {
             Library::new(config).map_err(|error| refused("library".to_owned(), error.to_string()))?;
         for row in self.tops(&filter)? {
             let place = format!("top_genes: {}", row.key);
-            library
-                .put(row.key, row.top)
-                .map_err(|error| refused(place, error.to_string()))?;
+            library.put(row.key, row.top).map_err(|error| refused(place, error.to_string()))?;
         }
         Ok(library)
     }
@@ -206,10 +190,7 @@ impl Store {
             return work(self);
         }
         self.in_place()?;
-        let transaction = self
-            .connection
-            .unchecked_transaction()
-            .map_err(self.error("begin"))?;
+        let transaction = self.connection.unchecked_transaction().map_err(self.error("begin"))?;
         let done = work(self)?;
         transaction.commit().map_err(self.error("commit"))?;
         Ok(done)

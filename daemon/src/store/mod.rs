@@ -113,11 +113,7 @@ impl Store {
         if found != VERSION {
             let why =
                 format!("found version {found}, expected {VERSION}; a tunerd that may write brings it up");
-            return Err(StoreError::Value {
-                path,
-                place: "user_version".to_owned(),
-                why,
-            });
+            return Err(StoreError::Value { path, place: "user_version".to_owned(), why });
         }
         Self::of(connection, path)
     }
@@ -131,28 +127,18 @@ impl Store {
         connection.busy_timeout(PATIENCE).map_err(error("open"))?;
         // What a later version or another program wrote is refused before anything in it is changed.
         schema::version(&connection, path)?;
-        let check: String = connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(error("check"))?;
+        let check: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(error("check"))?;
         if check != "ok" {
-            return Err(StoreError::Corrupt {
-                path: path.to_owned(),
-                why: check,
-            });
+            return Err(StoreError::Corrupt { path: path.to_owned(), why: check });
         }
         connection
             .pragma_update(None, "journal_mode", "wal")
             .map_err(error("switch to a write-ahead log"))?;
-        connection
-            .pragma_update(None, "synchronous", "normal")
-            .map_err(error("set up"))?;
-        connection
-            .pragma_update(None, "foreign_keys", true)
-            .map_err(error("set up"))?;
+        connection.pragma_update(None, "synchronous", "normal").map_err(error("set up"))?;
+        connection.pragma_update(None, "foreign_keys", true).map_err(error("set up"))?;
         // 1 MiB of cache: rows are appended and hardly read.
-        connection
-            .pragma_update(None, "cache_size", -1024)
-            .map_err(error("set up"))?;
+        connection.pragma_update(None, "cache_size", -1024).map_err(error("set up"))?;
         schema::migrate(&mut connection, path)?;
         let store = Self::of(connection, path.to_owned())?;
         store.prune()?;
@@ -187,9 +173,7 @@ impl Store {
     fn in_place(&self) -> Result<(), StoreError> {
         #[cfg(unix)]
         if identity(&self.path).ok() != Some(self.file) {
-            return Err(StoreError::Moved {
-                path: self.path.clone(),
-            });
+            return Err(StoreError::Moved { path: self.path.clone() });
         }
         Ok(())
     }
@@ -212,9 +196,7 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
     match std::fs::metadata(directory) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => {
-            return Err(StoreError::NotADirectory {
-                directory: directory.to_owned(),
-            });
+            return Err(StoreError::NotADirectory { directory: directory.to_owned() });
         }
         Err(_) => {}
     }
@@ -228,12 +210,7 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
 fn lock(path: &Path) -> Result<File, StoreError> {
     let path = path.with_file_name(format!("{FILE_NAME}.lock"));
     let error = |error| StoreError::file(&path, "lock", &error);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(error)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(error)?;
     file.lock().map_err(error)?;
     Ok(file)
 }
@@ -242,35 +219,23 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 fn move_aside(path: &Path, why: String) -> Result<MovedAside, StoreError> {
     let aside =
         |number: u32, suffix: &str| path.with_file_name(format!("{FILE_NAME}.corrupt-{number}{suffix}"));
-    let number = (1..u32::MAX)
-        .find(|&number| !aside(number, "").exists())
-        .unwrap_or(u32::MAX);
+    let number = (1..u32::MAX).find(|&number| !aside(number, "").exists()).unwrap_or(u32::MAX);
     // The log and its index first: a new database must never meet an old log.
     for suffix in ["-wal", "-shm", ""] {
         let from = path.with_file_name(format!("{FILE_NAME}{suffix}"));
         match std::fs::rename(&from, aside(number, suffix)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::MoveAside {
-                    path: path.to_owned(),
-                    source: error,
-                });
+                return Err(StoreError::MoveAside { path: path.to_owned(), source: error });
             }
             _ => {}
         }
     }
-    Ok(MovedAside {
-        from: path.to_owned(),
-        to: aside(number, ""),
-        why,
-    })
+    Ok(MovedAside { from: path.to_owned(), to: aside(number, ""), why })
 }
 
 /// A path in SQLite's URI form: what would end or escape it is escaped.
 fn uri_path(path: &Path) -> String {
-    path.to_string_lossy()
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23")
+    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
 #[cfg(test)]

@@ -33,17 +33,8 @@ pub struct Health {
 
 enum Message {
     Row(Row),
-    Top {
-        device: String,
-        library: Box<Library>,
-        at_unix_ms: u64,
-    },
-    Pool {
-        device: String,
-        scheduler: String,
-        state: String,
-        at_unix_ms: u64,
-    },
+    Top { device: String, library: Box<Library>, at_unix_ms: u64 },
+    Pool { device: String, scheduler: String, state: String, at_unix_ms: u64 },
     Finish(SyncSender<()>),
 }
 
@@ -82,9 +73,7 @@ impl Recorder {
             health: Arc::clone(&health),
             since_pruned: 0,
         };
-        std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer.work(&inbox))?;
+        std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.work(&inbox))?;
         Ok(Self { sender, health })
     }
 
@@ -95,11 +84,7 @@ impl Recorder {
 
     /// Keeps a device's top genes as they are now.
     pub fn save_top(&self, device: &str, library: Library, at_unix_ms: u64) {
-        self.send(Message::Top {
-            device: device.to_owned(),
-            library: Box::new(library),
-            at_unix_ms,
-        });
+        self.send(Message::Top { device: device.to_owned(), library: Box::new(library), at_unix_ms });
     }
 
     /// Keeps a pool, so that a later start goes on from it. `state` is the pool as JSON.
@@ -138,9 +123,7 @@ impl Recorder {
                 }
             }
         }
-        told.recv_timeout(patience.saturating_sub(begun.elapsed()))
-            .is_ok()
-            && self.health().waiting == 0
+        told.recv_timeout(patience.saturating_sub(begun.elapsed())).is_ok() && self.health().waiting == 0
     }
 
     fn send(&self, message: Message) {
@@ -219,10 +202,7 @@ impl Writer {
             while let Ok(message) = inbox.try_recv() {
                 self.take(message, &mut waiting_for_finish);
             }
-            let due = self
-                .failing
-                .as_ref()
-                .is_none_or(|failing| Instant::now() >= failing.until);
+            let due = self.failing.as_ref().is_none_or(|failing| Instant::now() >= failing.until);
             if due || !waiting_for_finish.is_empty() {
                 self.write();
             }
@@ -241,25 +221,12 @@ impl Writer {
                     lock(&self.health).lost += 1;
                 }
             }
-            Message::Top {
-                device,
-                library,
-                at_unix_ms,
-            } => {
+            Message::Top { device, library, at_unix_ms } => {
                 let objective = library.config().objective.clone();
-                self.backlog
-                    .tops
-                    .insert((device, objective), (library, at_unix_ms));
+                self.backlog.tops.insert((device, objective), (library, at_unix_ms));
             }
-            Message::Pool {
-                device,
-                scheduler,
-                state,
-                at_unix_ms,
-            } => {
-                self.backlog
-                    .pools
-                    .insert((device, scheduler), (state, at_unix_ms));
+            Message::Pool { device, scheduler, state, at_unix_ms } => {
+                self.backlog.pools.insert((device, scheduler), (state, at_unix_ms));
             }
             Message::Finish(done) => finishing.push(done),
         }
@@ -270,11 +237,7 @@ impl Writer {
         let mut batch = BATCH;
         while !self.backlog.is_empty() {
             let rows = self.backlog.rows.len().min(batch);
-            let written = if rows > 0 {
-                self.write_rows(rows)
-            } else {
-                self.write_states()
-            };
+            let written = if rows > 0 { self.write_rows(rows) } else { self.write_states() };
             match written {
                 Ok(()) => {
                     batch = BATCH;
@@ -296,8 +259,7 @@ impl Writer {
 
     fn write_rows(&mut self, rows: usize) -> Result<(), StoreError> {
         let rows = self.backlog.rows.iter().take(rows).cloned().collect::<Vec<_>>();
-        self.store()?
-            .together(|store| rows.iter().try_for_each(|row| store.append(row)))?;
+        self.store()?.together(|store| rows.iter().try_for_each(|row| store.append(row)))?;
         self.backlog.rows.drain(..rows.len());
         lock(&self.health).written += rows.len() as u64;
         self.since_pruned += rows.len() as u64;
@@ -340,11 +302,7 @@ impl Writer {
                 store
             }
         };
-        let begun = if self.begun {
-            Ok(())
-        } else {
-            store.begin_run(&self.run).map(drop)
-        };
+        let begun = if self.begun { Ok(()) } else { store.begin_run(&self.run).map(drop) };
         self.begun = self.begun || begun.is_ok();
         let store = self.store.insert(store);
         begun.map(|()| &*store)
@@ -372,10 +330,7 @@ impl Writer {
                 (failing.delay * 2).min(self.retry.1)
             }
         };
-        self.failing = Some(Failing {
-            until: Instant::now() + delay,
-            delay,
-        });
+        self.failing = Some(Failing { until: Instant::now() + delay, delay });
         lock(&self.health).error = Some(error.to_string());
     }
 }

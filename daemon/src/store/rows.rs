@@ -134,12 +134,7 @@ impl Row {
                 scored: scored as u64,
                 void: void as u64,
             })),
-            &Event::Fingerprint {
-                at_ns,
-                from,
-                to,
-                first_window_ns,
-            } => Some(Self::Change(ChangeRow {
+            &Event::Fingerprint { at_ns, from, to, first_window_ns } => Some(Self::Change(ChangeRow {
                 at_unix_ms,
                 device,
                 from,

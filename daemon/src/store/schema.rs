@@ -96,15 +96,9 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(error("lock for a migration"))?;
     let from = version(&transaction, path)?;
-    for (index, script) in MIGRATIONS
-        .iter()
-        .enumerate()
-        .skip(usize::try_from(from).unwrap_or(0))
-    {
+    for (index, script) in MIGRATIONS.iter().enumerate().skip(usize::try_from(from).unwrap_or(0)) {
         transaction.execute_batch(script).map_err(error("migrate"))?;
-        transaction
-            .pragma_update(None, "user_version", index as i64 + 1)
-            .map_err(error("migrate"))?;
+        transaction.pragma_update(None, "user_version", index as i64 + 1).map_err(error("migrate"))?;
     }
     transaction.commit().map_err(error("commit a migration"))
 }
@@ -112,23 +106,14 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 /// The store's version; 0 for an empty file.
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let error = |error| StoreError::database(path, "read the version", &error);
-    let found: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(error)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(error)?;
     if found > VERSION {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found,
-            expected: VERSION,
-        });
+        return Err(StoreError::Newer { path: path.to_owned(), found, expected: VERSION });
     }
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
-        .map_err(error)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).map_err(error)?;
     if found < 0 || (found == 0 && tables > 0) {
-        return Err(StoreError::NotOurs {
-            path: path.to_owned(),
-        });
+        return Err(StoreError::NotOurs { path: path.to_owned() });
     }
     Ok(found)
 }

@@ -57,24 +57,13 @@ fn run() -> RunRow {
 }
 
 fn key(device: &str, class: Class) -> Key {
-    Key {
-        device: device.to_owned(),
-        class: class.name().to_owned(),
-        scheduler: "mq-deadline".to_owned(),
-    }
+    Key { device: device.to_owned(), class: class.name().to_owned(), scheduler: "mq-deadline".to_owned() }
 }
 
 fn library(objective: &str, fitness: f64) -> Library {
-    let config = LibraryConfig {
-        objective: objective.to_owned(),
-        ..LibraryConfig::default()
-    };
+    let config = LibraryConfig { objective: objective.to_owned(), ..LibraryConfig::default() };
     let mut library = Library::new(config).unwrap();
-    for (device, class) in [
-        ("loop7", Class::ALL[0]),
-        ("loop7", Class::ALL[2]),
-        ("sda", Class::ALL[0]),
-    ] {
+    for (device, class) in [("loop7", Class::ALL[0]), ("loop7", Class::ALL[2]), ("sda", Class::ALL[0])] {
         let top = TopGenes {
             genes: BTreeMap::from([("fifo_batch".to_owned(), 24), ("read_ahead_kb".to_owned(), 0)]),
             fitness: Some(Fitness::new(fitness).unwrap()),
@@ -117,18 +106,8 @@ fn generations_and_visits_are_counted_by_device() {
         confirmed_ns: 9,
     };
     store.append(&Row::Change(change.clone())).unwrap();
-    store
-        .append_change(&ChangeRow {
-            from: Some(Class::ALL[1]),
-            ..change.clone()
-        })
-        .unwrap();
-    store
-        .append_change(&ChangeRow {
-            device: "sda".to_owned(),
-            ..change
-        })
-        .unwrap();
+    store.append_change(&ChangeRow { from: Some(Class::ALL[1]), ..change.clone() }).unwrap();
+    store.append_change(&ChangeRow { device: "sda".to_owned(), ..change }).unwrap();
     assert_eq!(store.visits("loop7", Class::ALL[2]).unwrap(), 2);
     assert_eq!(store.visits("loop7", Class::ALL[1]).unwrap(), 0);
     store
@@ -147,13 +126,7 @@ fn generations_and_visits_are_counted_by_device() {
             void: 1,
         })
         .unwrap();
-    assert_eq!(
-        (
-            store.generations("loop7").unwrap(),
-            store.generations("sda").unwrap()
-        ),
-        (1, 0)
-    );
+    assert_eq!((store.generations("loop7").unwrap(), store.generations("sda").unwrap()), (1, 0));
 }
 
 #[test]
@@ -175,10 +148,7 @@ fn a_library_comes_back_as_it_was_and_objectives_do_not_mix() {
         load(Some("loop7"), &latency).top(&key("loop7", Class::ALL[2])),
         latency.top(&key("loop7", Class::ALL[2]))
     );
-    assert!(
-        load(Some("sda"), &latency).is_empty(),
-        "only loop7's were saved under latency"
-    );
+    assert!(load(Some("sda"), &latency).is_empty(), "only loop7's were saved under latency");
 }
 
 #[test]
@@ -191,26 +161,12 @@ fn saving_a_device_leaves_the_others_alone_and_forgetting_takes_only_what_matche
     }
     store.save_top("loop7", &library("throughput", 2.0e8), 2).unwrap();
     let fitness = |device: &str| {
-        let filter = TopFilter {
-            device: Some(device.to_owned()),
-            ..TopFilter::default()
-        };
-        store
-            .tops(&filter)
-            .unwrap()
-            .iter()
-            .map(|row| row.top.fitness.unwrap().get())
-            .collect::<Vec<_>>()
+        let filter = TopFilter { device: Some(device.to_owned()), ..TopFilter::default() };
+        store.tops(&filter).unwrap().iter().map(|row| row.top.fitness.unwrap().get()).collect::<Vec<_>>()
     };
-    assert_eq!(
-        (fitness("loop7"), fitness("sda")),
-        (vec![2.0e8, 2.0e8], vec![1.0e8])
-    );
+    assert_eq!((fitness("loop7"), fitness("sda")), (vec![2.0e8, 2.0e8], vec![1.0e8]));
 
-    let of = |class: Class| TopFilter {
-        class: Some(class.name().to_owned()),
-        ..TopFilter::default()
-    };
+    let of = |class: Class| TopFilter { class: Some(class.name().to_owned()), ..TopFilter::default() };
     assert_eq!(store.forget(&of(Class::ALL[7])).unwrap(), 0);
     assert_eq!(store.forget(&of(Class::ALL[0])).unwrap(), 2, "of both devices");
     assert_eq!((fitness("loop7"), fitness("sda")), (vec![2.0e8], vec![]));
@@ -222,10 +178,7 @@ fn a_pool_is_kept_by_device_and_scheduler() {
     let store = open(directory.path());
     store.save_pool("loop7", "bfq", "{\"a\":1}", 1).unwrap();
     store.save_pool("loop7", "bfq", "{\"a\":2}", 2).unwrap();
-    assert_eq!(
-        store.load_pool("loop7", "bfq").unwrap().as_deref(),
-        Some("{\"a\":2}")
-    );
+    assert_eq!(store.load_pool("loop7", "bfq").unwrap().as_deref(), Some("{\"a\":2}"));
     assert_eq!(store.load_pool("loop7", "kyber").unwrap(), None);
 }
 
@@ -249,12 +202,7 @@ fn damage(kind: &str, path: &Path) {
         "text" => std::fs::write(path, "this is no database, however long it may be. ".repeat(200)).unwrap(),
         "truncated" => {
             let length = std::fs::metadata(path).unwrap().len();
-            File::options()
-                .write(true)
-                .open(path)
-                .unwrap()
-                .set_len(length / 2 + 100)
-                .unwrap();
+            File::options().write(true).open(path).unwrap().set_len(length / 2 + 100).unwrap();
         }
         "overwritten" => {
             let mut bytes = std::fs::read(path).unwrap();
@@ -284,15 +232,8 @@ fn a_damaged_store_is_moved_aside_with_all_that_is_in_it_and_an_empty_one_begun(
 
             let (store, moved) = Store::open(directory.path()).unwrap();
             let moved = moved.unwrap_or_else(|| panic!("{kind} was not noticed"));
-            assert_eq!(
-                moved.to,
-                directory.path().join(format!("tunerd.db.corrupt-{number}"))
-            );
-            assert_eq!(
-                std::fs::read(&moved.to).unwrap(),
-                damaged,
-                "{kind}: nothing of it is lost"
-            );
+            assert_eq!(moved.to, directory.path().join(format!("tunerd.db.corrupt-{number}")));
+            assert_eq!(std::fs::read(&moved.to).unwrap(), damaged, "{kind}: nothing of it is lost");
             assert!(moved.to_string().contains("corrupt-"), "{moved}");
             assert_eq!(store.evaluations("loop7", 10).unwrap(), []);
             store.append_evaluation(&evaluation(1, Some(1.0))).unwrap();
@@ -305,10 +246,7 @@ fn a_reader_says_that_a_store_is_damaged_and_leaves_it() {
     let directory = directory();
     drop(open(directory.path()));
     damage("text", &directory.path().join(FILE_NAME));
-    assert!(matches!(
-        Store::open_read_only(directory.path()),
-        Err(StoreError::Corrupt { .. })
-    ));
+    assert!(matches!(Store::open_read_only(directory.path()), Err(StoreError::Corrupt { .. })));
     assert!(directory.path().join(FILE_NAME).exists());
 }
 
@@ -317,15 +255,11 @@ fn a_later_version_is_refused_and_not_touched() {
     let directory = directory();
     let path = directory.path().join(FILE_NAME);
     drop(open(directory.path()));
-    Connection::open(&path)
-        .unwrap()
-        .pragma_update(None, "user_version", VERSION + 1)
-        .unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
     let before = std::fs::read(&path).unwrap();
-    for error in [
-        Store::open(directory.path()).unwrap_err(),
-        Store::open_read_only(directory.path()).unwrap_err(),
-    ] {
+    for error in
+        [Store::open(directory.path()).unwrap_err(), Store::open_read_only(directory.path()).unwrap_err()]
+    {
         let expected = (VERSION + 1, VERSION);
         assert!(
             matches!(error, StoreError::Newer { found, expected: ours, .. } if (found, ours) == expected)
@@ -339,15 +273,9 @@ fn a_later_version_is_refused_and_not_touched() {
 fn another_programs_database_is_refused_and_not_touched() {
     let directory = directory();
     let path = directory.path().join(FILE_NAME);
-    Connection::open(&path)
-        .unwrap()
-        .execute_batch("CREATE TABLE photographs (id INTEGER)")
-        .unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE photographs (id INTEGER)").unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert!(matches!(
-        Store::open(directory.path()),
-        Err(StoreError::NotOurs { .. })
-    ));
+    assert!(matches!(Store::open(directory.path()), Err(StoreError::NotOurs { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -360,22 +288,13 @@ fn a_state_directory_is_made_but_not_the_way_to_it() {
 
     let astray = directory.path().join("no/such/place");
     let error = Store::open(&astray).unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Missing { directory } if *directory == astray),
-        "{error:?}"
-    );
+    assert!(matches!(&error, StoreError::Missing { directory } if *directory == astray), "{error:?}");
     assert!(!directory.path().join("no").exists());
 
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert!(matches!(
-        Store::open(&file),
-        Err(StoreError::NotADirectory { .. })
-    ));
-    assert!(matches!(
-        Store::open(&file.join("below")),
-        Err(StoreError::NotADirectory { .. })
-    ));
+    assert!(matches!(Store::open(&file), Err(StoreError::NotADirectory { .. })));
+    assert!(matches!(Store::open(&file.join("below")), Err(StoreError::NotADirectory { .. })));
 }
 
 #[test]
@@ -399,10 +318,7 @@ fn two_processes_may_write_at_once() {
             });
         }
     });
-    assert_eq!(
-        open(directory.path()).evaluations("loop7", 1_000).unwrap().len(),
-        200
-    );
+    assert_eq!(open(directory.path()).evaluations("loop7", 1_000).unwrap().len(), 200);
 }
 
 #[test]
@@ -417,19 +333,13 @@ fn a_recorder_writes_what_it_is_given_and_finishes() {
     recorder.save_pool("loop7", "bfq", "{}".to_owned(), 1);
     assert!(recorder.finish(Duration::from_secs(10)));
     let health = recorder.health();
-    assert_eq!(
-        (health.error, health.waiting, health.lost, health.written),
-        (None, 0, 0, 500)
-    );
+    assert_eq!((health.error, health.waiting, health.lost, health.written), (None, 0, 0, 500));
 
     let store = open(directory.path());
     assert_eq!(store.evaluations("loop7", 1_000).unwrap().len(), 500);
     let tops = store.tops(&TopFilter::default()).unwrap();
     let three = Some(Fitness::new(3.0).unwrap());
-    assert!(
-        tops.iter().all(|row| row.top.fitness == three),
-        "the latest state counts: {tops:?}"
-    );
+    assert!(tops.iter().all(|row| row.top.fitness == three), "the latest state counts: {tops:?}");
     assert_eq!(store.load_pool("loop7", "bfq").unwrap().as_deref(), Some("{}"));
 }
 
