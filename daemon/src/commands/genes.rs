@@ -39,15 +39,8 @@ impl From<GenesFilter> for TopFilter {
             device: filter.device.map(|device| device.strip_prefix("/dev/").unwrap_or(&device).to_owned()),
             class: filter.class.map(|class| class.name().to_owned()),
             scheduler: filter.scheduler,
-            objective: filter.objective.map(|objective| objective_name(objective).to_owned()),
+            objective: filter.objective.map(|objective| objective.name().to_owned()),
         }
-    }
-}
-
-const fn objective_name(objective: Objective) -> &'static str {
-    match objective {
-        Objective::Throughput => "throughput",
-        Objective::Latency => "latency",
     }
 }
 
@@ -181,7 +174,7 @@ fn import(
     }
     let store = open(state_dir, out)?;
     let config =
-        LibraryConfig { objective: objective_name(objective).to_owned(), ..LibraryConfig::default() };
+        LibraryConfig { objective: objective.name().to_owned(), ..LibraryConfig::default() };
     let mut library = store.load_library(None, config).map_err(Failure::failed)?;
     let imported = library.import(&text, &origin, conflict, acceptable).map_err(Failure::failed)?;
     let now = now_unix_ms();
@@ -189,7 +182,7 @@ fn import(
         .together(|store| {
             let keys = imported.added.iter().chain(&imported.replaced);
             keys.filter_map(|key| Some((key, library.top(key)?)))
-                .try_for_each(|(key, top)| store.put_top(key, objective_name(objective), top, now))
+                .try_for_each(|(key, top)| store.put_top(key, objective.name(), top, now))
         })
         .map_err(Failure::failed)?;
     if json {
@@ -233,8 +226,11 @@ fn renamed(file: ExchangeFile, device: &str) -> ExchangeFile {
     ExchangeFile { entries, ..file }
 }
 
-/// Whether this program can ever apply an entry.
-fn acceptable(entry: &ExchangeEntry) -> Result<(), String> {
+/// Whether this program can ever apply an entry of a gene file; if not, what was found and what was expected.
+///
+/// # Errors
+/// Where the fingerprint, the scheduler, the device or a knob is none.
+pub(crate) fn acceptable(entry: &ExchangeEntry) -> Result<(), String> {
     if entry.class != "unknown" {
         entry.class.parse::<Class>().map_err(|error| error.to_string())?;
     }

@@ -12,6 +12,8 @@ mod restore;
 mod status;
 mod table;
 
+pub(crate) use genes::acceptable;
+
 use crate::cli::{Cli, CompletionsArgs, Once, Roots};
 use clap::CommandFactory;
 use kernfs::{Kernel, RealKernel};

@@ -179,10 +179,7 @@ fn print_device(device: &DeviceStatus, out: &mut dyn Write) -> Result<(), Failur
         device.voids.iter().map(|(reason, count)| format!("{count} because {reason}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
     line("slices", format!("{} scored, {voids} void{reasons}", device.scored))?;
-    let objective = match device.objective {
-        crate::config::Objective::Throughput => "throughput",
-        crate::config::Objective::Latency => "latency",
-    };
+    let objective = device.objective.name();
     for top in &device.top {
         line("top", format!("{}: {} with {}", top.class, fitness(objective, top.fitness), top.settings))?;
     }
