@@ -108,7 +108,7 @@ impl Patient {
         let can_watch = !disks.eligible.is_empty()
             && sources
                 .iter()
-                .any(|source| source.subject != "source diskstats" && source.verdict != Verdict::No);
+                .any(|source| source.subject != "source diskstats" && source.verdict == Verdict::Ok);
         findings.push(permission);
         findings.extend(sources);
         findings.extend(disks.findings);
