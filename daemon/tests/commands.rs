@@ -1,5 +1,7 @@
 //! The finished program, as people and programs see it: output, exit status, and the one line of an error.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
+
 mod common;
 
 use common::{Machine, Ran, run, run_with_input, text, tunerd};

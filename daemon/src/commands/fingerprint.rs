@@ -34,6 +34,8 @@ pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result
         tracefs: args.roots.sysfs_root.join("kernel/tracing"),
         ..Request::new([Watched::of(&identity)])
     };
+    // Before the source: an interrupted start must still take down what it has set up.
+    let stop = stop_signals()?;
     let opened = sampler::open(disk.kernel(), &request).map_err(|error| match error {
         SamplerError::NoSource { .. } => Failure::nothing(error),
         other => Failure::failed(other),
@@ -41,7 +43,7 @@ pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result
     super::complain(&format!("{}: {}", identity.name, opened.why));
     let watch = Watch { source: opened.source.as_ref(), dev: identity.devno, config: &config };
     let mut printer = Printer { json: args.json.json, begun: None, out };
-    let windows = watch.run(&RealClock, args.duration, &stop_signals()?, &mut |line| printer.print(line))?;
+    let windows = watch.run(&RealClock, args.duration, &stop, &mut |line| printer.print(line))?;
     if windows == 0 {
         super::complain(&format!("{}: nothing was asked of it meanwhile", identity.name));
     }

@@ -173,8 +173,7 @@ fn import(
         text = renamed(parsed, device).to_json().map_err(Failure::failed)?;
     }
     let store = open(state_dir, out)?;
-    let config =
-        LibraryConfig { objective: objective.name().to_owned(), ..LibraryConfig::default() };
+    let config = LibraryConfig { objective: objective.name().to_owned(), ..LibraryConfig::default() };
     let mut library = store.load_library(None, config).map_err(Failure::failed)?;
     let imported = library.import(&text, &origin, conflict, acceptable).map_err(Failure::failed)?;
     let now = now_unix_ms();
