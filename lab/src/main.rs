@@ -19,6 +19,7 @@ mod program {
     use clap::{Parser, Subcommand};
     use std::path::PathBuf;
     use std::process::ExitCode;
+    use tunerd_lab::bench::host::Host;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::{Context, classify, crash, demo, exact, latency, overhead, reaction};
@@ -97,6 +98,10 @@ mod program {
 
     fn measure(cli: &Cli) -> Result<Report> {
         let context = Context { interrupt: Interrupt::listen()?, tunerd: cli.tunerd.clone(), quiet: false };
-        cli.experiment.run(&context)
+        let host = Host::now();
+        let mut report = cli.experiment.run(&context)?;
+        report.note(host.line());
+        report.fact("host", host);
+        Ok(report)
     }
 }

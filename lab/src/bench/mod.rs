@@ -4,6 +4,7 @@ pub mod clock;
 pub mod diskstat;
 pub mod fio;
 pub mod fiolog;
+pub mod host;
 pub mod interrupt;
 pub mod loopdev;
 pub mod probe;

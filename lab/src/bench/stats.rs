@@ -87,19 +87,30 @@ pub fn bootstrap(
     })
 }
 
-/// The relative loss of throughput, per cent, that each ABBA quadruple of block rates shows: A without and B
-/// with what is measured. The order cancels any drift that is linear over the four blocks.
-///
-/// A quadruple with a block in which nothing completed says nothing and is left out.
+/// Whether each block of `count` is one "with" what is measured: in fours, as off-on-on-off or on-off-off-on by a
+/// coin. The fours cancel a drift that is linear over them, the coin any rhythm of the load.
 #[must_use]
-pub fn abba_losses(rates: &[f64]) -> Vec<f64> {
-    rates
-        .chunks_exact(4)
-        .filter(|quadruple| quadruple.iter().all(|&rate| rate > 0.0))
-        .map(|quadruple| {
-            let without = quadruple[0] * quadruple[3];
-            let with = quadruple[1] * quadruple[2];
-            (1.0 - (with / without).sqrt()) * 100.0
+pub fn abba_order(count: usize, rng: &mut ChaCha8Rng) -> Vec<bool> {
+    (0..count / 4)
+        .flat_map(|_| {
+            let first = rng.random::<bool>();
+            [first, !first, !first, first]
+        })
+        .collect()
+}
+
+/// The relative loss of throughput, per cent, that each four of blocks shows: `with` as [`abba_order`] gave it,
+/// and the rate of each block. A four with a block in which nothing completed says nothing and is left out.
+#[must_use]
+pub fn abba_losses(with: &[bool], rates: &[f64]) -> Vec<f64> {
+    with.chunks_exact(4)
+        .zip(rates.chunks_exact(4))
+        .filter(|(_, rates)| rates.iter().all(|&rate| rate > 0.0))
+        .map(|(with, rates)| {
+            let product = |side| -> f64 {
+                with.iter().zip(rates).filter(|(with, _)| **with == side).map(|(_, rate)| rate).product()
+            };
+            (1.0 - (product(true) / product(false)).sqrt()) * 100.0
         })
         .collect()
 }
@@ -159,16 +170,19 @@ mod tests {
 
     #[test]
     fn abba_cancels_drift_and_finds_the_loss() {
-        // A rate that falls by 1 % a block, and B costs 2 %.
-        let mut rates = Vec::new();
-        for index in 0..40 {
-            let drift = 1000.0 * 0.99_f64.powi(index);
-            let with = matches!(index % 4, 1 | 2);
-            rates.push(if with { drift * 0.98 } else { drift });
-        }
-        let losses = abba_losses(&rates);
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let with = abba_order(42, &mut rng);
+        assert_eq!(with.len(), 40);
+        assert!(with.chunks(4).any(|four| four[0]) && with.chunks(4).any(|four| !four[0]), "{with:?}");
+        // A rate that falls by 1 % a block, and what is measured costs 2 %.
+        let rates: Vec<f64> = with
+            .iter()
+            .zip(0..)
+            .map(|(&with, index)| 1000.0 * 0.99_f64.powi(index) * if with { 0.98 } else { 1.0 })
+            .collect();
+        let losses = abba_losses(&with, &rates);
         assert_eq!(losses.len(), 10);
         assert!(losses.iter().all(|loss| (loss - 2.0).abs() < 1e-6), "{losses:?}");
-        assert!(abba_losses(&[1.0, 0.0, 1.0, 1.0]).is_empty());
+        assert!(abba_losses(&[false, true, true, false], &[1.0, 0.0, 1.0, 1.0]).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Blocks of 100 ms inside one running load: sampling off, on, on, off.
+//! Blocks of 100 ms inside one running load: sampling off, on, on, off, or the other way round by a coin.
 
 use super::{LEAST_IOPS, Options, fast_reads};
 use crate::Context;
@@ -7,7 +7,7 @@ use crate::bench::diskstat::Activity;
 use crate::bench::loopdev::LoopDevice;
 use crate::bench::probe::Probe;
 use crate::bench::report::Report;
-use crate::bench::stats::{Estimate, abba_losses, bootstrap, mean, median};
+use crate::bench::stats::{Estimate, abba_losses, abba_order, bootstrap, mean, median};
 use anyhow::{Context as _, Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use sampler::{Duty, ProbeCost, Probing};
@@ -59,10 +59,12 @@ pub(super) fn measure(
     let mut found = Vec::new();
     for arm in [Arm::Control, Arm::Cycle, Arm::Continuous] {
         context.say(&format!("{} blocks of {BLOCK:?} inside one load: {}", options.blocks, arm.name()));
-        let rates = blocks(context, device, &probe, arm, options.blocks as usize / 4 * 4)?;
-        let losses = abba_losses(&rates);
+        let with = abba_order(options.blocks as usize, rng);
+        let rates = blocks(context, device, &probe, arm, &with)?;
+        let losses = abba_losses(&with, &rates);
         let loss = bootstrap(&losses, rng, mean).context("too few blocks to say anything")?;
-        let off: Vec<f64> = rates.chunks_exact(4).flat_map(|four| [four[0], four[3]]).collect();
+        let off: Vec<f64> =
+            with.iter().zip(&rates).filter(|(with, _)| !**with).map(|(_, rate)| *rate).collect();
         found.push((arm, loss, median(&off).unwrap_or(0.0), rates.len()));
         ensure!(running.is_alive()?, "fio ended under the measurement");
     }
@@ -72,15 +74,21 @@ pub(super) fn measure(
     Ok(())
 }
 
-fn blocks(context: &Context, device: &LoopDevice, probe: &Probe, arm: Arm, count: usize) -> Result<Vec<f64>> {
+fn blocks(
+    context: &Context,
+    device: &LoopDevice,
+    probe: &Probe,
+    arm: Arm,
+    with: &[bool],
+) -> Result<Vec<f64>> {
     let source = probe.source();
     source.set_probing(match arm {
         Arm::Continuous => Probing::Continuous,
         Arm::Cycle | Arm::Control => Probing::Cycle,
     })?;
-    let mut rates = Vec::with_capacity(count);
-    for index in 0..count {
-        let on = matches!(index % 4, 1 | 2) && arm != Arm::Control;
+    let mut rates = Vec::with_capacity(with.len());
+    for with in with {
+        let on = *with && arm != Arm::Control;
         source.set_active(probe.device(), on)?;
         context.interrupt.sleep(AFTER_SWITCH)?;
         let (began, before) = (monotonic(), Activity::read(device.name())?);
