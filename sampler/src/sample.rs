@@ -89,7 +89,8 @@ pub struct InFlight {
     pub reads: u64,
     /// Write requests that have their tag.
     pub writes: u64,
-    /// Age of the oldest followed data bio that is not completed.
+    /// Age of the oldest followed data bio that is not completed. In the off-phases of a duty cycle nothing new
+    /// is followed, so that it is soon `None` there.
     pub oldest_age: Option<Nanos>,
     /// Sum of the ages of those followed reads and synchronous writes that are not completed.
     pub sampled_sync_ages_sum: Nanos,

@@ -1,6 +1,7 @@
 //! The kernel side repeats arithmetic that Rust types define. Here the same C, compiled for the host, is held
 //! against them.
 #![cfg(all(feature = "bpf", target_os = "linux"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers with it")]
 
 use block_types::{LatencyHistogram, Nanos, Sector, Sectors};
 use fingerprint::{Gap, Snapshot, StreamTable};

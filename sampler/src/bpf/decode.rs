@@ -134,10 +134,10 @@ impl Shared {
         (self.0[latency::COLLISIONS], self.0[latency::STALE])
     }
 
-    /// The value with nothing in flight, and the pause before the next bio not known.
-    pub(super) fn detached(mut self) -> Vec<u8> {
+    /// The value with nothing in flight, and watching since `now`: what was before is not known.
+    pub(super) fn resumed(mut self, now: Nanos) -> Vec<u8> {
         self.0[latency::PENDING] = 0;
-        self.0[latency::LAST_BIO_NS] = 0;
+        self.0[latency::LAST_BIO_NS] = now.0;
         self.0[latency::FIRST_BIO_NS] = 0;
         self.0.iter().flat_map(|word| word.to_ne_bytes()).collect()
     }

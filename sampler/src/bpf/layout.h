@@ -11,9 +11,10 @@
 /* Buckets of the table that finds a disk by its number; a power of two, and well above MAX_DISKS. */
 #define DISK_BUCKETS 1024
 #define DISK_BUCKET_BITS 10
-/* Sampled bios that can be in flight at once, over all disks; a power of two. */
-#define SLOTS 2048
-#define SLOT_BITS 11
+/* Sampled bios that can be in flight at once, over all disks; a power of two. One half is for those that somebody
+ * waits for and one for writeback, which comes by the thousand and would leave no room for others. */
+#define SLOTS 4096
+#define SLOT_BITS 12
 
 #define SIZE_BUCKETS 16
 #define GAP_BUCKETS 48

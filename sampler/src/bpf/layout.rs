@@ -7,7 +7,7 @@ pub(super) const DISK_BUCKETS: usize = 1024;
 /// The same as a power of two.
 pub(super) const DISK_BUCKET_BITS: u32 = 10;
 /// Sampled bios that can be in flight at once.
-pub(super) const SLOTS: usize = 2048;
+pub(super) const SLOTS: usize = 4096;
 /// Latency classes: reads, synchronous writes, asynchronous writes.
 pub(super) const LATENCY_CLASSES: usize = 3;
 /// Groups of completions: read, write, discard.

@@ -5,6 +5,7 @@ use super::layout::{MAX_DISKS, SLOTS, counter, latency, slot};
 use super::lock;
 use super::table::DiskTable;
 use crate::SamplerError;
+use crate::clock::monotonic;
 use crate::duty::Orders;
 use block_types::{DevNo, Sectors};
 use libbpf_rs::{Link, MapCore as _, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject};
@@ -285,11 +286,12 @@ impl Maps {
 
     /// Empties the table of followed bios, while no program is attached.
     fn forget_in_flight(&self) -> Result<(), SamplerError> {
+        let now = monotonic();
         let slots = vec![0; SLOTS * slot::WORDS * 8];
         self.slots.update(&key(0), &slots, MapFlags::ANY).map_err(failed("empty the table of bios"))?;
         self.in_flight.update(&key(0), &[0; 8], MapFlags::ANY).map_err(failed("empty the table of bios"))?;
         for disk in 0..self.disks {
-            let value = self.shared(disk)?.detached();
+            let value = self.shared(disk)?.resumed(now);
             self.latencies
                 .update(&key(disk), &value, MapFlags::ANY)
                 .map_err(failed("empty the table of bios"))?;

@@ -93,18 +93,30 @@ static __always_inline int disk_of(struct block_device *bdev)
 	return config.disk_table[bucket].disk & (MAX_DISKS - 1);
 }
 
-/* A bio's address as a number, never 0. The verifier allows no arithmetic on an address but to subtract another. */
-static __always_inline __u64 id_of(struct bio *bio)
+/* REQ_SYNC, as a flag. */
+static __always_inline __u32 sync_flag(void)
+{
+	return 1u << bpf_core_enum_value(enum req_flag_bits, __REQ_SYNC);
+}
+
+/* The lowest bit of an id says which half of the table it belongs to. */
+#define WRITEBACK 1
+
+/* A bio's address as a number, and whether it is writeback; never 0. The verifier allows no arithmetic on an address
+ * but to subtract another; a bio's is even. */
+static __always_inline __u64 id_of(struct bio *bio, __u32 flags)
 {
 	__u64 id = (__u64)bio - (__u64)slots;
 
 	barrier_var(id);
-	return id;
+	return (flags & (1 | sync_flag())) == OP_WRITE ? id | WRITEBACK : id;
 }
 
 static __always_inline __u64 *slot_of(__u64 id)
 {
-	return slots[((id >> 4) * 0x9e3779b97f4a7c15ULL) >> (64 - SLOT_BITS)];
+	__u64 index = ((id >> 4) * 0x9e3779b97f4a7c15ULL) >> (65 - SLOT_BITS);
+
+	return slots[index | (id & WRITEBACK) << (SLOT_BITS - 1)];
 }
 
 static __always_inline __u64 end_of(struct bio *bio)
@@ -120,10 +132,9 @@ static __always_inline void release(__u64 *slot, struct latencies *shared)
 }
 
 /* Begins to follow a data bio to its completion. */
-static __always_inline void follow(struct bio *bio, __u32 disk, struct latencies *shared, __u32 class,
+static __always_inline void follow(__u64 id, __u32 disk, struct latencies *shared, __u32 class,
 				   __u64 end, __u32 every)
 {
-	__u64 id = id_of(bio);
 	__u64 *slot = slot_of(id);
 	__u64 now = bpf_ktime_get_ns(), old = slot[S_BIO];
 
@@ -188,7 +199,7 @@ static __always_inline void count_data(struct bio *bio, __u32 disk, struct count
 				       __u32 bytes)
 {
 	__u64 write = flags & 1, sectors = bytes >> 9, sector = bio->bi_iter.bi_sector, now;
-	__u32 sync = !write || (flags & 1u << bpf_core_enum_value(enum req_flag_bits, __REQ_SYNC));
+	__u32 sync = !write || (flags & sync_flag());
 	__u32 every = control.disk[disk].every;
 	struct latencies *shared;
 	struct gap gap;
@@ -229,7 +240,7 @@ static __always_inline void count_data(struct bio *bio, __u32 disk, struct count
 	/* A random stride with the right mean: a fixed one would beat with the workload's own rhythm. */
 	if (every > 1)
 		mine->at[C_SKIP] = bpf_get_prandom_u32() % (2 * every - 1);
-	follow(bio, disk, shared, write ? 2 - !!sync : 0, sector + sectors, every);
+	follow(id_of(bio, flags), disk, shared, write ? 2 - !!sync : 0, sector + sectors, every);
 }
 
 SEC("tp_btf/block_bio_queue")
@@ -331,7 +342,7 @@ int BPF_PROG(rq_complete, struct request *rq, __u32 error, __u32 bytes)
 	bio = rq->bio;
 	for (int i = 0; i < MAX_CHAIN && bio; i++) {
 		__u32 size = bio->bi_iter.bi_size;
-		__u64 id = id_of(bio);
+		__u64 id = id_of(bio, bio->bi_opf);
 
 		/* Completed in part: this bio is not yet done. */
 		if (size > bytes)
@@ -349,8 +360,12 @@ int BPF_PROG(rq_complete, struct request *rq, __u32 error, __u32 bytes)
 SEC("tp_btf/block_bio_complete")
 int BPF_PROG(bio_complete, void *queue, struct bio *bio)
 {
-	if (in_flight.count && followed(id_of(bio)))
-		unfollow(id_of(bio), NO_END);
+	if (in_flight.count) {
+		__u64 id = id_of(bio, bio->bi_opf);
+
+		if (followed(id))
+			unfollow(id, NO_END);
+	}
 	if (config.exact && op_of(bio->bi_opf) != OP_DISCARD) {
 		struct counters *mine = counters_of(bio->bi_bdev);
 

@@ -25,7 +25,7 @@ pub(super) struct Follower {
     errors: u64,
     /// By the sector after the bio, which splitting and merging leave as it is.
     waiting: BTreeMap<(Sector, Op2), Waiting>,
-    last_bio: Option<Nanos>,
+    last_bio: Nanos,
     first_bio: Option<Nanos>,
     pause: Nanos,
 }
@@ -34,15 +34,15 @@ pub(super) struct Follower {
 type Op2 = bool;
 
 impl Follower {
-    /// Nothing seen yet. A pause is a time without data bios of at least `pause`.
-    pub(super) fn new(near: Sectors, pause: Nanos) -> Self {
+    /// Nothing seen yet, and watching since `now`. A pause is a time without data bios of at least `pause`.
+    pub(super) fn new(near: Sectors, pause: Nanos, now: Nanos) -> Self {
         Self {
             tracker: Tracker::new(Thresholds { near_sectors: near, ..Thresholds::default() }),
             bios: Snapshot::default(),
             latencies: Latencies::default(),
             errors: 0,
             waiting: BTreeMap::new(),
-            last_bio: None,
+            last_bio: now,
             first_bio: None,
             pause,
         }
@@ -68,11 +68,10 @@ impl Follower {
     }
 
     fn queued(&mut self, event: &IoEvent) {
-        let paused = self.last_bio.is_none_or(|last| event.at.saturating_sub(last) > self.pause);
-        if paused {
-            self.first_bio = self.last_bio.is_some().then_some(event.at);
+        if event.at.saturating_sub(self.last_bio) > self.pause {
+            self.first_bio = Some(event.at);
         }
-        self.last_bio = Some(event.at);
+        self.last_bio = event.at;
         if self.waiting.len() < MOST_WAITING {
             let end = event.sector.offset(event.sectors);
             let waiting = Waiting { since: event.at, op: event.op, sync: event.sync };
@@ -81,6 +80,10 @@ impl Follower {
     }
 
     fn completed(&mut self, event: &IoEvent) {
+        // A flush that the kernel shows as a write without data ends no bio that is waited for.
+        if event.sectors == Sectors::ZERO {
+            return;
+        }
         let write = event.op == Op::Write;
         let (start, end) = (event.sector, event.sector.offset(event.sectors));
         let done: Vec<_> = self
@@ -106,6 +109,12 @@ impl Follower {
     pub(super) fn interrupted(&mut self) {
         self.waiting.clear();
         self.tracker.restart();
+    }
+
+    /// Watching begins again: what was before is not known, so there is no first bio after it.
+    pub(super) fn resumed(&mut self, now: Nanos) {
+        self.last_bio = now;
+        self.first_bio = None;
     }
 
     /// Nothing is in flight: what was queued before `at` has completed unseen.
@@ -145,7 +154,7 @@ mod tests {
     }
 
     fn follower() -> Follower {
-        Follower::new(Sectors(25), Nanos(1_000))
+        Follower::new(Sectors(25), Nanos(1_000), Nanos(0))
     }
 
     #[test]
@@ -168,15 +177,28 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bio_after_a_pause_is_known_but_not_the_very_first() {
+    fn the_first_bio_after_a_pause_is_known_and_only_a_pause_that_was_watched() {
         let mut disk = follower();
-        disk.event(&event(5_000, Phase::Queued, Op::Read, 0, 8), false);
-        assert_eq!(disk.counts().3, None);
-        disk.event(&event(5_900, Phase::Queued, Op::Read, 8, 8), false);
-        assert_eq!(disk.counts().3, None);
-        disk.event(&event(7_000, Phase::Queued, Op::Read, 16, 8), false);
-        disk.event(&event(7_500, Phase::Queued, Op::Read, 24, 8), false);
-        assert_eq!(disk.counts().3, Some(Nanos(7_000)));
+        let bio = |disk: &mut Follower, at| {
+            disk.event(&event(at, Phase::Queued, Op::Read, at, 8), false);
+            disk.counts().3
+        };
+        assert_eq!(bio(&mut disk, 900), None);
+        assert_eq!(bio(&mut disk, 1_900), None);
+        assert_eq!(bio(&mut disk, 3_000), Some(Nanos(3_000)));
+        assert_eq!(bio(&mut disk, 3_500), Some(Nanos(3_000)));
+        disk.resumed(Nanos(9_000));
+        assert_eq!(bio(&mut disk, 9_500), None);
+        assert_eq!(bio(&mut disk, 11_000), Some(Nanos(11_000)));
+    }
+
+    #[test]
+    fn a_completion_without_data_ends_nothing() {
+        let mut disk = follower();
+        disk.event(&event(1, Phase::Queued, Op::Write, 0, 8), false);
+        disk.event(&event(2, Phase::Completed, Op::Write, 8, 0), false);
+        assert_eq!(disk.counts().1.async_write.count(), 0);
+        assert_eq!(disk.ages(Nanos(5)).0, Some(Nanos(4)));
     }
 
     #[test]

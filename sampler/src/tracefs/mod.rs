@@ -167,7 +167,7 @@ impl Tracefs {
         let board = Switchboard::new(request.disks.len(), request.duty, request.latency_one_in, monotonic());
         let mut state = State {
             board,
-            followers: vec![Follower::new(request.near, PAUSE); request.disks.len()],
+            followers: vec![Follower::new(request.near, PAUSE, monotonic()); request.disks.len()],
             lost: 0,
             stop: false,
             pipe,
@@ -239,7 +239,15 @@ impl Source for Tracefs {
 
     fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError> {
         let index = self.index(disk)?;
-        self.switch(|board, now| board.set_active(index, active, now));
+        let mut state = lock(&self.shared.state);
+        let now = monotonic();
+        if active && !state.board.is_active(index) {
+            state.followers[index].resumed(now);
+        }
+        if state.board.set_active(index, active, now) {
+            state.switched(&self.shared.disks);
+        }
+        self.shared.changed.notify_one();
         Ok(())
     }
 
