@@ -3,6 +3,7 @@
 use super::{Finding, Patient, Verdict};
 use kernfs::KPath;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where udev looks for rules; of files with one name only the first counts (udev(7)).
@@ -23,12 +24,15 @@ pub(super) fn all(patient: &Patient) -> Vec<Finding> {
             format!("process {} runs: disks that are paths of a multipath map are left alone", words(pids));
         findings.push(Finding::new("multipathd", Verdict::Note, what));
     }
+    for (device, pid) in held(patient) {
+        let what = format!("{device} is held by process {pid}; another tunerd is refused there");
+        findings.push(Finding::new("lock", Verdict::Note, what));
+    }
     let own = std::process::id();
     let others: Vec<u32> =
         processes.get("tunerd").into_iter().flatten().copied().filter(|pid| *pid != own).collect();
     if !others.is_empty() {
-        let what =
-            format!("process {} runs too; a disk that one holds is refused to the other", words(&others));
+        let what = format!("process {} runs too", words(&others));
         findings.push(Finding::new("tunerd", Verdict::Note, what));
     }
     findings
@@ -48,6 +52,40 @@ fn processes(patient: &Patient) -> BTreeMap<String, Vec<u32>> {
         }
     }
     found
+}
+
+/// The devices whose lock is held, and by which process. The kernel's own list is read, because to try a lock is to
+/// hold it for a moment, and a daemon that starts just then would be refused.
+fn held(patient: &Patient) -> Vec<(String, u32)> {
+    let locks = patient.kernel.read(&KPath::proc("locks")).unwrap_or_default();
+    let locks = String::from_utf8_lossy(&locks);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&patient.run_dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(device) = name.to_str().and_then(|name| name.strip_suffix(".lock")) else { continue };
+        if device == crate::control::SOCKET_NAME {
+            continue;
+        }
+        if let Ok(file) = entry.metadata()
+            && let Some(pid) = holder(&locks, file.dev(), file.ino())
+        {
+            found.push((device.to_owned(), pid));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The process that has a flock on a file, by `/proc/locks`: `3: FLOCK  ADVISORY  WRITE 812 00:1a:5678 0 EOF`.
+fn holder(locks: &str, dev: u64, inode: u64) -> Option<u32> {
+    let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(dev), rustix::fs::minor(dev));
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        match fields[..] {
+            [_, "FLOCK", _, _, pid, at, ..] if at == place => pid.parse().ok(),
+            _ => None,
+        }
+    })
 }
 
 fn tuned(top: &Path, running: Option<&[u32]>) -> Finding {
@@ -196,6 +234,37 @@ mod tests {
         assert!(finding.finding.contains("61-mine.rules:1 (queue/scheduler)"), "{}", finding.finding);
         write("etc/udev/rules.d", "notes.txt", rule);
         assert!(!udev(top.path()).finding.contains("notes"));
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_read_from_the_kernels_list() {
+        let locks = "1: POSIX  ADVISORY  WRITE 700 00:1a:5678 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 812 00:1a:5678 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 900 00:1a:5678 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 813 fe:01:5678 0 EOF\n";
+        let dev = rustix::fs::makedev;
+        assert_eq!(holder(locks, dev(0, 0x1a), 5_678), Some(812));
+        assert_eq!(holder(locks, dev(0xfe, 1), 5_678), Some(813));
+        assert_eq!(holder(locks, dev(0, 0x1a), 56), None);
+    }
+
+    #[test]
+    fn a_lock_that_this_process_holds_is_in_the_kernels_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("loop7.lock");
+        let file = std::fs::File::create(&path).unwrap();
+        let locks = || std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        let seen = |locks: &str| {
+            let found = std::fs::metadata(&path).unwrap();
+            holder(locks, found.dev(), found.ino())
+        };
+        assert_eq!(seen(&locks()), None);
+        file.lock().unwrap();
+        // Some file systems give files another device number than their locks.
+        assert!(
+            matches!(seen(&locks()), Some(pid) if pid == std::process::id())
+                || !locks().contains(&std::process::id().to_string())
+        );
     }
 
     #[test]
