@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Identity {
     /// Name in `/sys/block`, such as `nvme0n1`.
     pub name: String,
-    /// Device number.
+    /// Device number; 0:0 for a hidden disk, which has none.
     pub devno: DevNo,
     /// A number that no other disk, and no other medium in the same drive, gets until the next boot
     /// (`diskseq`, Linux 5.15); it tells a loop device's new backing from its old.
@@ -158,7 +158,7 @@ pub(crate) fn read(disk: &Disk) -> Result<Identity, Error> {
     let hidden = flag("hidden")?;
     let multipath_member = hidden || holders.iter().any(|holder| is_multipath_map(disk, holder));
     Ok(Identity {
-        devno: disk.devno()?,
+        devno: if hidden { disk.devno().unwrap_or(DevNo::new(0, 0)) } else { disk.devno()? },
         diskseq: disk.diskseq()?,
         size: Sectors(disk.required("size", parse::number, parse::NUMBER)?),
         model: text("device/model").or_else(|| text("device/name")),

@@ -1,6 +1,6 @@
 //! Files of real directories: the running kernel's, or a fixture tree's.
 
-use crate::{KPath, Kernel, Roots};
+use crate::{KPath, Kernel, Roots, Tree};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -43,10 +43,25 @@ impl RealKernel {
 impl Kernel for RealKernel {
     fn read(&self, path: &KPath) -> io::Result<Vec<u8>> {
         let mut file = File::open(self.path(path)?)?;
-        // A page at once, instead of `fs::read`'s stat and growing probes: an attribute costs open, two reads
-        // (the second finds the end) and close.
-        let mut text = Vec::with_capacity(PAGE);
-        file.read_to_end(&mut text)?;
+        let mut text = vec![0; PAGE];
+        let mut filled = 0;
+        loop {
+            let taken = match file.read(&mut text[filled..]) {
+                Ok(taken) => taken,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            filled += taken;
+            // An attribute is handed over whole, so that open, one read and close are all it costs; what is longer,
+            // such as /proc/diskstats, comes in parts, and only an empty one is the end.
+            if taken == 0 || (path.tree() == Tree::Sys && filled < text.len()) {
+                break;
+            }
+            if filled == text.len() {
+                text.resize(2 * filled, 0);
+            }
+        }
+        text.truncate(filled);
         Ok(text)
     }
 
@@ -119,6 +134,22 @@ mod tests {
         assert_eq!(kernel.read(&knob).unwrap(), b"4");
         assert!(kernel.writable(&knob).unwrap());
         assert_eq!(kernel.list(&KPath::sys("block/sda/queue")).unwrap(), ["nr_requests"]);
+    }
+
+    #[test]
+    fn a_text_longer_than_a_page_is_read_whole() {
+        let (dir, kernel) = fixture();
+        fs::create_dir_all(dir.path().join("proc")).unwrap();
+        for length in [0, 1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE] {
+            let text = vec![b'x'; length];
+            for (path, file) in [
+                (KPath::proc("diskstats"), "proc/diskstats"),
+                (KPath::sys("block/sda/queue/long"), "sys/block/sda/queue/long"),
+            ] {
+                fs::write(dir.path().join(file), &text).unwrap();
+                assert_eq!(kernel.read(&path).unwrap(), text, "{length}");
+            }
+        }
     }
 
     #[test]

@@ -217,8 +217,9 @@ impl Queue {
         let name = text.trim_matches([' ', '\t', '\n']);
         let name = if name.starts_with("none") { "none" } else { name };
         let found = self.offered.iter().find(|offered| *offered == name).ok_or(Errno::Invalid)?.clone();
-        // The one in force again keeps everything (but still freezes the queue on a real disk).
-        if found != self.active {
+        // The one in force again keeps everything (but still freezes the queue on a real disk); only none again shows
+        // the number of all tags, as every switch to it does.
+        if found != self.active || found == "none" {
             self.switch(&found);
         }
         Ok(())

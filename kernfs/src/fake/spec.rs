@@ -41,7 +41,7 @@ pub struct FakeDisk {
     pub removable: bool,
     /// `ro`.
     pub read_only: bool,
-    /// `hidden`.
+    /// `hidden`; a hidden disk shows no number.
     pub hidden: bool,
     /// What is built on it.
     pub holders: Vec<String>,

@@ -39,7 +39,10 @@ impl Present {
             fixed.insert(rest.to_owned(), format!("{text}\n"));
         };
         let flag = |flag: bool| u8::from(flag).to_string();
-        put("dev", spec.devno.to_string());
+        // A hidden disk has no node, and so no number.
+        if !spec.hidden {
+            put("dev", spec.devno.to_string());
+        }
         put("size", spec.size.0.to_string());
         put("ro", flag(spec.read_only));
         put("removable", flag(spec.removable));

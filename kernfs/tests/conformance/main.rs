@@ -1,9 +1,12 @@
 //! One suite for two kernels: every case runs on the fake and on a real loop device, so that the fake cannot drift.
 //!
+//! Beside the cases, random writes go to both at once ([`agreement`]).
+//!
 //! A real case makes a loop device of its own (a number that was not there before, so that nothing is remembered from
 //! an earlier use), and removes it at the end, also when it fails. Where the machine lacks what a case needs, the
 //! real trial is counted as ignored and its kind says what is missing.
 
+mod agreement;
 mod cases;
 mod queue_cases;
 mod scheduler_cases;
@@ -34,5 +37,6 @@ fn main() -> ExitCode {
             None => trial,
         });
     }
+    trials.push(agreement::trial(&machine));
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -112,7 +112,11 @@ fn tag_depth(subject: &Subject) -> Result<(), Failed> {
     subject.set("queue/nr_requests", "127")?;
     expect("127", 127)?;
     subject.set("queue/nr_requests", "128")?;
-    expect("128", 128)
+    expect("128", 128)?;
+    // Even none written again under none parts the number from the depth.
+    subject.set("queue/nr_requests", "32")?;
+    subject.set("queue/scheduler", "none")?;
+    expect("128", 32)
 }
 
 fn read_ahead(subject: &Subject) -> Result<(), Failed> {
