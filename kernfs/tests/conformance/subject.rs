@@ -134,7 +134,7 @@ impl Machine {
     /// Why a case that needs these cannot run on the real kernel.
     pub(crate) fn missing(&self, needs: &[Need]) -> Option<String> {
         match &self.lacks {
-            Err(why) => Some(why.clone()),
+            Err(_) => Some("no loop device".to_owned()),
             Ok(lacks) => needs.iter().find(|need| lacks.contains(need)).map(|need| match need {
                 Need::Scheduler(elevator) => format!("this kernel does not offer {elevator}"),
                 Need::Wbt => "this kernel has no writeback throttling by default".to_owned(),
@@ -147,12 +147,16 @@ impl Machine {
 
     /// Makes one loop device and looks at it.
     pub(crate) fn look() -> Self {
-        Self { lacks: Self::lacks() }
+        let lacks = Self::lacks();
+        if let Err(why) = &lacks {
+            eprintln!("the trials on a real device are ignored: {why}");
+        }
+        Self { lacks }
     }
 
     fn lacks() -> Result<Vec<Need>, String> {
         let subject = Real.subject().map_err(|failed| {
-            format!("no loop device: {}", failed.message().unwrap_or("for no stated reason"))
+            failed.message().unwrap_or("no loop device, for no stated reason").to_owned()
         })?;
         let menu = subject.disk.scheduler().map_err(|error| error.to_string())?;
         let mut lacks: Vec<Need> = Elevator::ALL
@@ -196,17 +200,15 @@ impl Lab for Real {
 mod real {
     use super::{Device, Disk, Failed, Kernel, Lab, Real, Subject};
     use kernfs::RealKernel;
-    use rustix::ioctl::{IntegerSetter, NoArg, Opcode, Setter, ioctl};
+    use rustix::ioctl::{IntegerSetter, Opcode, Setter, ioctl};
     use std::fs::{File, OpenOptions};
     use std::os::fd::AsRawFd;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
     use std::time::Duration;
-    use tempfile::NamedTempFile;
 
     // include/uapi/linux/loop.h
     const LOOP_SET_FD: Opcode = 0x4C00;
-    const LOOP_CLR_FD: Opcode = 0x4C01;
     const LOOP_SET_STATUS64: Opcode = 0x4C04;
     const LOOP_CTL_ADD: Opcode = 0x4C80;
     const LOOP_CTL_REMOVE: Opcode = 0x4C81;
@@ -218,6 +220,7 @@ mod real {
     #[repr(C, align(8))]
     struct LoopInfo([u8; 232]);
     const FLAGS_AT: usize = 52;
+    const LO_FLAGS_AUTOCLEAR: u32 = 4;
     const LO_FLAGS_PARTSCAN: u32 = 8;
 
     /// Numbers above what people and `losetup -f` use; each device gets a fresh one.
@@ -236,9 +239,12 @@ mod real {
     }
 
     /// A loop device that did not exist before, removed on drop.
+    ///
+    /// Should this process be killed, the file is unlinked already and the device detaches from it by itself.
     struct LoopDevice {
         number: usize,
-        _file: NamedTempFile,
+        /// The last user of the device: it detaches when this is closed.
+        node: Mutex<Option<File>>,
     }
 
     impl LoopDevice {
@@ -246,18 +252,18 @@ mod real {
             let control = control().map_err(|error| format!("cannot open /dev/loop-control: {error}"))?;
             // Other processes make loop devices too: a number that is taken is passed over.
             let number = loop {
-                let next =
-                    FIRST + NEXT.fetch_add(1, Ordering::Relaxed) + (std::process::id() as usize % 97) * 64;
+                let own = (std::process::id() as usize % 97) * 64;
+                let next = FIRST + NEXT.fetch_add(1, Ordering::Relaxed) + own;
                 match number_ioctl::<LOOP_CTL_ADD>(&control, next) {
                     Ok(()) => break next,
                     Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(format!("cannot add a loop device: {error}").into()),
                 }
             };
-            let file = NamedTempFile::new()?;
-            file.as_file().set_len(64 << 20)?;
-            let made = Self { number, _file: file };
-            made.attach()?;
+            let made = Self { number, node: Mutex::new(None) };
+            let node = made.attach()?;
+            made.hold(Some(node));
+            settle_udev();
             Ok(made)
         }
 
@@ -265,24 +271,27 @@ mod real {
             format!("loop{}", self.number)
         }
 
-        fn open(&self) -> std::io::Result<File> {
-            OpenOptions::new().read(true).write(true).open(format!("/dev/{}", self.name()))
+        fn hold(&self, node: Option<File>) {
+            *self.node.lock().unwrap_or_else(PoisonError::into_inner) = node;
         }
 
-        fn attach(&self) -> Result<(), Failed> {
-            let node = self.open().map_err(|error| format!("cannot open /dev/{}: {error}", self.name()))?;
-            number_ioctl::<LOOP_SET_FD>(&node, self._file.as_file().as_raw_fd() as usize)?;
+        fn attach(&self) -> Result<File, Failed> {
+            let path = format!("/dev/{}", self.name());
+            let node = OpenOptions::new().read(true).write(true).open(&path);
+            let node = node.map_err(|error| format!("cannot open {path}: {error}"))?;
+            let file = tempfile::tempfile()?;
+            file.set_len(64 << 20)?;
+            number_ioctl::<LOOP_SET_FD>(&node, file.as_raw_fd() as usize)?;
+            let flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN;
             let mut info = LoopInfo([0; 232]);
-            info.0[FLAGS_AT..FLAGS_AT + 4].copy_from_slice(&LO_FLAGS_PARTSCAN.to_ne_bytes());
+            info.0[FLAGS_AT..FLAGS_AT + 4].copy_from_slice(&flags.to_ne_bytes());
             #[expect(unsafe_code, reason = "an ioctl has no safe form")]
             // SAFETY: LOOP_SET_STATUS64 reads a struct loop_info64, whose size and alignment LoopInfo has.
             unsafe { ioctl(&node, Setter::<LOOP_SET_STATUS64, LoopInfo>::new(info)) }?;
             for (number, start) in [(1, 1 << 20), (2, 32 << 20)] {
                 add_partition(&node, number, start, 16 << 20)?;
             }
-            drop(node);
-            settle_udev();
-            Ok(())
+            Ok(node)
         }
 
         fn gone(&self) -> bool {
@@ -291,15 +300,11 @@ mod real {
 
         /// Detaches and removes; somebody (udev, blkid) may still have it open for a moment.
         fn remove(&self) -> Result<(), Failed> {
+            self.hold(None);
             let mut last = String::new();
             for _ in 0..200 {
                 if self.gone() {
                     return Ok(());
-                }
-                if let Ok(node) = self.open() {
-                    #[expect(unsafe_code, reason = "an ioctl has no safe form")]
-                    // SAFETY: LOOP_CLR_FD takes no argument. That nothing is attached any more is no failure.
-                    let _ = unsafe { ioctl(&node, NoArg::<LOOP_CLR_FD>::new()) };
                 }
                 match control().and_then(|control| number_ioctl::<LOOP_CTL_REMOVE>(&control, self.number)) {
                     Ok(()) => return Ok(()),
