@@ -426,5 +426,5 @@ fn restoring_where_nothing_is_left_is_done_at_once_and_twice() {
         assert_eq!(said, "nothing is left to put back\n");
     }
     let ran = machine.run(&["restore", "--state-dir", &state, "--run-dir", &run_dir, "--json"]);
-    assert_eq!(ran.json(), json!({ "restored": [] }));
+    assert_eq!(ran.json(), json!({ "devices": [] }));
 }

@@ -16,7 +16,7 @@ pub(super) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Fai
         schedulers::restore_all(&kernel(&args.roots), &state_dir, &run_dir, device, args.wait.into())
             .map_err(Failure::failed)?;
     if args.json.json {
-        print_json(out, &json!({ "restored": reports }))?;
+        print_json(out, &json!({ "devices": reports }))?;
     } else if reports.is_empty() {
         writeln!(out, "nothing is left to put back")?;
     } else {

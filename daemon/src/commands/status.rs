@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::control::{AskError, DeviceStatus, OwnCost, Request, Response, StatusReport, ask, socket_path};
 use serde_json::json;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long an answer may take. A status waits for each loop to come round, and a loop can be in a write that
@@ -83,20 +83,7 @@ fn not_running(error: &AskError, state_dir: &Path, json: bool, out: &mut dyn Wri
 
 /// The disks that have a journal, by name. A directory that cannot be read has none to show.
 pub(super) fn journals(state_dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(state_dir.join("journal"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl") && !is_empty(path))
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .collect();
-    names.sort();
-    names
-}
-
-fn is_empty(path: &PathBuf) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.len() == 0)
+    schedulers::devices_with_journals(state_dir).unwrap_or_default()
 }
 
 fn print(report: &StatusReport, out: &mut dyn Write) -> Result<(), Failure> {
@@ -201,22 +188,4 @@ fn print_device(device: &DeviceStatus, out: &mut dyn Write) -> Result<(), Failur
         line("last error", error.clone())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn journals_are_named_by_their_disk_and_an_empty_one_is_none() {
-        let directory = tempfile::tempdir().unwrap();
-        assert_eq!(journals(directory.path()), [""; 0]);
-        std::fs::create_dir(directory.path().join("journal")).unwrap();
-        for (name, text) in
-            [("sdb.jsonl", "{}\n"), ("loop0.jsonl", "{}\n"), ("sda.jsonl", ""), ("notes.txt", "x")]
-        {
-            std::fs::write(directory.path().join("journal").join(name), text).unwrap();
-        }
-        assert_eq!(journals(directory.path()), ["loop0", "sdb"]);
-    }
 }

@@ -141,8 +141,14 @@ pub fn settings_by_name(genes: &BTreeMap<String, u64>) -> Settings {
             };
             Some(Setting { knob, value })
         })
-        .filter(|setting| elevator.is_none_or(|elevator| setting.knob.is_knob_of(elevator)))
+        .filter(|setting| elevator.is_none_or(|elevator| has_a_place(setting.knob, elevator)))
         .collect()
+}
+
+/// Whether a gene means something once `elevator` is in force. Under `none`, `nr_requests` is another knob: a write
+/// resizes the driver's tags.
+fn has_a_place(knob: Knob, elevator: Elevator) -> bool {
+    knob.is_knob_of(elevator) && !(knob == Knob::NrRequests && elevator == Elevator::None)
 }
 
 /// A scheduler's allele is its place in [`Elevator::ALL`], so that it means the same on every machine.
@@ -159,9 +165,9 @@ fn scheduler_gene(offer: &Offer) -> GeneSpec {
 }
 
 fn gene(knob: Knob, offered: &Offered, config: &Config) -> Result<Option<GeneSpec>, GeneMapError> {
-    let Some(default) = offered.now.number() else { return Ok(None) };
-    let mut scale = offered.range.scale.clone().into_genes();
-    let mut specials = offered.range.specials.clone();
+    let (Some(default), Some(range)) = (offered.now.number(), &offered.range) else { return Ok(None) };
+    let mut scale = in_genes(&range.scale);
+    let mut specials = range.specials.clone();
     if let Some(limits) = config.genetic.limits.get(&knob)
         && let Scale::Linear { min, max } | Scale::Log { min, max } = &mut scale
     {
@@ -181,6 +187,15 @@ fn gene(knob: Knob, offered: &Offered, config: &Config) -> Result<Option<GeneSpe
         Ranges::Catalogue => spec.admitting_default(),
         Ranges::Paper => spec.in_paper_range(),
     }))
+}
+
+fn in_genes(scale: &schedulers::Scale) -> Scale {
+    match *scale {
+        schedulers::Scale::Linear { min, max } => Scale::Linear { min, max },
+        schedulers::Scale::Log { min, max } => Scale::Log { min, max },
+        schedulers::Scale::Boolean => Scale::Boolean,
+        schedulers::Scale::Ordinal(values) => Scale::Ordinal(values.to_vec()),
+    }
 }
 
 /// What must hold between knobs: kyber's writes wait at least as long as its reads, and asynchronous I/O never

@@ -109,6 +109,7 @@ pub struct Engine {
     in_force: Settings,
     yielded: BTreeSet<Knob>,
     voids: BTreeMap<VoidReason, u64>,
+    scored: u64,
     last_window: Option<WindowLine>,
     quiet: Quiet,
     paused: bool,
@@ -132,6 +133,7 @@ impl Engine {
             originals,
             yielded: BTreeSet::new(),
             voids: BTreeMap::new(),
+            scored: 0,
             last_window: None,
             quiet: Quiet { last: None, since: None, detached: false },
             paused: false,
@@ -177,7 +179,7 @@ impl Engine {
             Input::Pause => self.pause(now, &mut actions),
             Input::Resume => self.resume(now, &mut actions),
         }
-        self.count_voids(&actions);
+        self.count_slices(&actions);
         actions
     }
 
@@ -227,7 +229,7 @@ impl Engine {
 
     /// Detaches the probes from a device that has been quiet, and attaches them when it wakes.
     fn watch_quiet(&mut self, now: Nanos, sample: &Sample, actions: &mut Vec<Action>) {
-        let quiet = self.quiet.last.as_ref().is_some_and(|last| score::idle(last, sample));
+        let quiet = self.quiet.last.as_ref().is_some_and(|last| idle(last, sample));
         self.quiet.last = Some(sample.clone());
         if !quiet {
             self.quiet.since = None;
@@ -275,13 +277,15 @@ impl Engine {
         }
     }
 
-    fn count_voids(&mut self, actions: &[Action]) {
+    fn count_slices(&mut self, actions: &[Action]) {
         for action in actions {
             if let Action::Report(event) = action
                 && let Event::Evaluation(evaluation) = event.as_ref()
-                && let Some(reason) = evaluation.void
             {
-                *self.voids.entry(reason).or_default() += 1;
+                match evaluation.void {
+                    Some(reason) => *self.voids.entry(reason).or_default() += 1,
+                    None => self.scored += 1,
+                }
             }
         }
     }
@@ -302,6 +306,12 @@ impl Engine {
     #[must_use]
     pub const fn voids(&self) -> &BTreeMap<VoidReason, u64> {
         &self.voids
+    }
+
+    /// How many slices were scored.
+    #[must_use]
+    pub const fn scored(&self) -> u64 {
+        self.scored
     }
 
     /// What is in force, as last read back.

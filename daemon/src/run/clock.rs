@@ -12,8 +12,8 @@ pub enum Wake<T> {
     Deadline,
     /// A message.
     Message(T),
-    /// Nobody can send a message any more.
-    Orphaned,
+    /// The clock's time is up, or nobody can send a message any more.
+    Over,
 }
 
 /// Time, as an argument.
@@ -66,7 +66,7 @@ impl Clock for RealClock {
         match inbox.recv_timeout((until - self.now()).into()) {
             Ok(message) => Wake::Message(message),
             Err(RecvTimeoutError::Timeout) => Wake::Deadline,
-            Err(RecvTimeoutError::Disconnected) => Wake::Orphaned,
+            Err(RecvTimeoutError::Disconnected) => Wake::Over,
         }
     }
 }
@@ -75,6 +75,7 @@ impl Clock for RealClock {
 #[derive(Debug, Default)]
 pub struct VirtualClock {
     state: Mutex<VirtualState>,
+    end: Option<Nanos>,
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +88,13 @@ impl VirtualClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn starting_at(now: Nanos) -> Self {
-        Self { state: Mutex::new(VirtualState { now, suspended: Nanos::ZERO }) }
+        Self { state: Mutex::new(VirtualState { now, suspended: Nanos::ZERO }), end: None }
+    }
+
+    /// A clock that stands at `now` and whose waits are over at `end`.
+    #[must_use]
+    pub fn until(now: Nanos, end: Nanos) -> Self {
+        Self { end: Some(end), ..Self::starting_at(now) }
     }
 
     /// Moves on by `by`, as a write that takes its time does.
@@ -121,8 +128,11 @@ impl Clock for VirtualClock {
     fn wait<T>(&self, until: Nanos, inbox: &Receiver<T>) -> Wake<T> {
         match inbox.try_recv() {
             Ok(message) => return Wake::Message(message),
-            Err(TryRecvError::Disconnected) => return Wake::Orphaned,
+            Err(TryRecvError::Disconnected) => return Wake::Over,
             Err(TryRecvError::Empty) => {}
+        }
+        if self.end.is_some_and(|end| self.now() >= end) {
+            return Wake::Over;
         }
         self.with(|state| state.now = state.now.max(until));
         Wake::Deadline

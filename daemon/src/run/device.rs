@@ -8,7 +8,7 @@ use crate::engine::{
 use block_types::{DevNo, Knob, Nanos, Settings};
 use sampler::{Sample, SamplerError, Source};
 use schedulers::{Guard, GuardError, plan};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
@@ -56,7 +56,11 @@ pub struct DeviceView {
     /// The child in force, from 1.
     pub child: Option<usize>,
     /// Void slices by reason.
-    pub voids: Vec<(crate::engine::VoidReason, u64)>,
+    pub voids: BTreeMap<crate::engine::VoidReason, u64>,
+    /// Slices that were scored.
+    pub scored: u64,
+    /// What is odd on this device, in words.
+    pub notes: Vec<String>,
     /// Knobs that somebody else wrote.
     pub yielded: Vec<Knob>,
     /// Stored genes by fingerprint.
@@ -90,6 +94,7 @@ pub struct DeviceLoop<C: Clock> {
     originals: Settings,
     refused: BTreeSet<Knob>,
     suspended: Nanos,
+    notes: Vec<String>,
     last_error: Option<String>,
 }
 
@@ -113,6 +118,8 @@ pub struct Parts<C: Clock> {
     pub config: Config,
     /// The settings before anything was touched.
     pub originals: Settings,
+    /// What is odd on this device, in words.
+    pub notes: Vec<String>,
 }
 
 impl<C: Clock> DeviceLoop<C> {
@@ -131,6 +138,7 @@ impl<C: Clock> DeviceLoop<C> {
             mode: parts.config.mode,
             originals: parts.originals,
             refused: BTreeSet::new(),
+            notes: parts.notes,
             last_error: None,
         }
     }
@@ -152,7 +160,7 @@ impl<C: Clock> DeviceLoop<C> {
             let now = self.clock.now();
             match self.clock.wait(self.engine.next_deadline(now), inbox) {
                 Wake::Deadline => self.tick()?,
-                Wake::Orphaned => return Ok("the supervisor is gone".to_owned()),
+                Wake::Over => return Ok("its time is up".to_owned()),
                 Wake::Message(Command::Stop(why)) => return Ok(why),
                 Wake::Message(Command::Pause) => self.feed(&Input::Pause)?,
                 Wake::Message(Command::Resume) => self.feed(&Input::Resume)?,
@@ -320,7 +328,9 @@ impl<C: Clock> DeviceLoop<C> {
             last_window: self.engine.last_window().cloned(),
             generation: search.pool().generation(),
             child: search.child(),
-            voids: self.engine.voids().iter().map(|(reason, count)| (*reason, *count)).collect(),
+            voids: self.engine.voids().clone(),
+            scored: self.engine.scored(),
+            notes: self.notes.clone(),
             yielded: self.engine.yielded().iter().copied().collect(),
             top: search.top(),
             last_error: self.last_error.clone(),

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 /// Where events of all loops come together.
-pub struct Journalist {
+pub(super) struct Journalist {
     /// Standard output, under `--json`.
     lines: Option<Mutex<Box<dyn Write + Send>>>,
     recorder: Option<Recorder>,
@@ -28,18 +28,18 @@ impl std::fmt::Debug for Journalist {
 impl Journalist {
     /// Tells `lines` and `recorder`, where they are given, and the log.
     #[must_use]
-    pub fn new(lines: Option<Box<dyn Write + Send>>, recorder: Option<Recorder>, objective: Objective) -> Self {
+    pub(super) fn new(lines: Option<Box<dyn Write + Send>>, recorder: Option<Recorder>, objective: Objective) -> Self {
         Self { lines: lines.map(Mutex::new), recorder, objective, schedulers: Mutex::default() }
     }
 
     /// How the store fares; `None` without one.
     #[must_use]
-    pub fn recorder(&self) -> Option<&Recorder> {
+    pub(super) fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
     }
 
     /// Says under which scheduler a device's rows belong.
-    pub fn introduce(&self, device: &str, scheduler: &str) {
+    pub(super) fn introduce(&self, device: &str, scheduler: &str) {
         let mut schedulers = self.schedulers.lock().unwrap_or_else(PoisonError::into_inner);
         schedulers.insert(device.to_owned(), scheduler.to_owned());
     }

@@ -1,18 +1,19 @@
 //! The daemon as a whole: chooses devices, opens what they share, runs a loop on each, and answers signals and
 //! the control socket until it is told to end.
 
-use super::device::{Command, DeviceLoop, DeviceView, Ended, Parts, Sink};
+use super::clock::RealClock;
+use super::desk::Desk;
+use super::device::{Command, DeviceLoop, Ended, Sink};
 use super::journalist::Journalist;
+use super::memory::{Memory, fresh_seed};
+use super::notify;
 use super::setup::{self, Prepared};
 use crate::config::Config;
-use crate::control;
-use crate::store::Store;
 use kernfs::{Disk, Kernel};
 use sampler::{Opened, Source};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,7 @@ pub fn run(mut config: Config, surroundings: &Surroundings) -> Result<(), RunErr
     loop {
         let mut fleet = Fleet::muster(config, surroundings)?;
         let desk = Arc::new(Desk::new(&fleet));
-        let server = setup::serve(&fleet.config, desk.clone());
+        let server = desk.clone().serve(&fleet.config);
         let next = fleet.supervise(surroundings, deadline, &desk);
         drop(server);
         match next? {
@@ -88,10 +89,11 @@ pub fn run(mut config: Config, surroundings: &Surroundings) -> Result<(), RunErr
 pub(super) struct Fleet {
     pub(super) config: Config,
     kernel: Arc<dyn Kernel>,
-    store: Option<Arc<Mutex<Store>>>,
+    memory: Memory,
     pub(super) source: Arc<dyn Source>,
     pub(super) why: String,
-    sink: Arc<Journalist>,
+    pub(super) sink: Arc<Journalist>,
+    pub(super) seed: u64,
     running: BTreeMap<String, Running>,
 }
 
@@ -99,10 +101,16 @@ impl Fleet {
     fn muster(config: Config, surroundings: &Surroundings) -> Result<Self, RunError> {
         let kernel = surroundings.kernel.clone();
         let disks = setup::choose_devices(&kernel, &config)?;
-        let store = setup::open_store(&config)?;
+        let seed = config.seed.unwrap_or_else(fresh_seed);
+        let mut memory = Memory::open(&config)?;
+        for disk in &disks {
+            setup::scheduler_names().for_each(|scheduler| memory.recall(disk.name(), scheduler));
+        }
         let Opened { source, why, .. } = setup::open_source(&kernel, &config, &disks)?;
-        let sink = Arc::new(Journalist::new(surroundings.json, store.clone()));
-        let mut fleet = Self { config, kernel, store, source, why, sink, running: BTreeMap::new() };
+        let recorder = memory.recorder(&config, seed, kernel.as_ref());
+        let lines = surroundings.json.then(|| Box::new(std::io::stdout()) as Box<dyn std::io::Write + Send>);
+        let sink = Arc::new(Journalist::new(lines, recorder, config.objective));
+        let mut fleet = Self { config, kernel, memory, source, why, sink, seed, running: BTreeMap::new() };
         for disk in disks {
             if let Err(error) = fleet.start(disk) {
                 // What was started is ended properly; the error that prevented the rest is the one to report.
@@ -114,15 +122,10 @@ impl Fleet {
     }
 
     fn start(&mut self, disk: Disk) -> Result<(), RunError> {
-        let Prepared { parts, started } = setup::prepare(
-            disk,
-            &self.config,
-            &self.kernel,
-            self.store.as_ref(),
-            (self.source.clone(), &self.why),
-            self.sink.clone(),
-        )?;
+        let Prepared { parts, started, scheduler } =
+            setup::prepare(&self.kernel, disk, self, &self.memory, RealClock)?;
         let name = parts.name.clone();
+        self.sink.introduce(&name, &scheduler);
         self.sink.event(&started);
         let (commands, inbox) = channel();
         let device_loop = DeviceLoop::new(parts);
@@ -141,7 +144,7 @@ impl Fleet {
         desk: &Desk,
     ) -> Result<Next, RunError> {
         const LOOK: Duration = Duration::from_millis(500);
-        setup::notify_ready(self.running.len());
+        notify::ready(self.running.len());
         let mut failures = Vec::new();
         loop {
             let left = deadline.map_or(LOOK, |end| end.saturating_duration_since(Instant::now()).min(LOOK));
@@ -160,9 +163,9 @@ impl Fleet {
             if deadline.is_some_and(|end| Instant::now() >= end) {
                 return self.stop("its time is up", failures).map(|()| Next::End);
             }
-            setup::notify_alive();
+            notify::alive();
             failures.extend(self.bury());
-            desk.set_addresses(self.addresses());
+            desk.tell(self.addresses());
             if self.running.is_empty() {
                 return Err(RunError::Failed(match failures.is_empty() {
                     true => "no device is left".to_owned(),
@@ -200,7 +203,7 @@ impl Fleet {
     }
 
     fn stop(&mut self, why: &str, mut failures: Vec<String>) -> Result<(), RunError> {
-        setup::notify_stopping();
+        notify::stopping();
         for running in self.running.values() {
             // A loop that has ended by itself no longer listens; it is joined below all the same.
             let _ = running.commands.send(Command::Stop(why.to_owned()));
@@ -209,42 +212,15 @@ impl Fleet {
             std::thread::sleep(Duration::from_millis(5));
             failures.extend(self.bury());
         }
+        if let Some(recorder) = self.sink.recorder()
+            && !recorder.finish(Duration::from_secs(5))
+        {
+            tracing::warn!("the store did not take everything in time: {:?}", recorder.health());
+        }
         if failures.is_empty() { Ok(()) } else { Err(RunError::Failed(failures.join("; "))) }
     }
 
-    fn addresses(&self) -> Vec<(String, Sender<Command>)> {
+    pub(super) fn addresses(&self) -> Vec<(String, Sender<Command>)> {
         self.running.iter().map(|(name, running)| (name.clone(), running.commands.clone())).collect()
-    }
-}
-
-fn ask(commands: &Sender<Command>) -> Option<DeviceView> {
-    let (reply, answer) = channel();
-    commands.send(Command::Status(reply)).ok()?;
-    // A loop inside a write that freezes the queue can take seconds to answer.
-    answer.recv_timeout(Duration::from_secs(5)).ok()
-}
-
-/// Where the control socket's requests are dealt with.
-pub(super) struct Desk {
-    addresses: Mutex<Vec<(String, Sender<Command>)>>,
-    source: Arc<dyn Source>,
-    source_reason: String,
-    began: Instant,
-    state_dir: PathBuf,
-}
-
-impl Desk {
-    fn new(fleet: &Fleet) -> Self {
-        Self {
-            addresses: Mutex::new(fleet.addresses()),
-            source: fleet.source.clone(),
-            source_reason: fleet.why.clone(),
-            began: Instant::now(),
-            state_dir: fleet.config.state_dir.clone(),
-        }
-    }
-
-    fn set_addresses(&self, addresses: Vec<(String, Sender<Command>)>) {
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 }

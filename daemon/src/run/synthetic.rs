@@ -5,7 +5,7 @@
 //! with the distance from it on the knob's log scale. It says nothing about any disk; it exercises the loop.
 
 use super::clock::{Clock, VirtualClock};
-use block_types::{DevNo, Knob, LatencyHistogram, Nanos, Sectors};
+use block_types::{DevNo, Knob, Nanos, Sectors};
 use fingerprint::Snapshot;
 use kernfs::Disk;
 use rand::rngs::StdRng;
@@ -118,7 +118,7 @@ impl SyntheticSource {
         // Steps of 50 ms, so that a change of work inside a window is a mixed window.
         while state.at < until {
             let step = (until - state.at).0.min(50_000_000);
-            if let Some(work) = self.work_at(state.at) {
+            if let Some(work) = self.work_at(state.at).filter(|work| work.best_iops > 0.0) {
                 let noise = 1.0 + 0.03 * (state.rng.random::<f64>() + state.rng.random::<f64>() - 1.0);
                 let bios = work.best_iops * self.performance(work) * noise * step as f64 / 1e9;
                 state.count(work, bios.round() as u64);
@@ -167,7 +167,7 @@ impl State {
 
 impl Source for SyntheticSource {
     fn kind(&self) -> SourceKind {
-        SourceKind::Synthetic
+        SourceKind::Diskstats
     }
 
     fn read(&self, _disk: DevNo) -> Result<Sample, SamplerError> {
