@@ -6,6 +6,7 @@ mod common;
 
 use common::{Ran, run, text, tunerd};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,13 +24,15 @@ fn main() {
     let root = (!rustix::process::geteuid().is_root()).then_some("not root");
     let mount = root.or_else(|| Tmpfs::new("64k").is_err().then_some("no tmpfs can be mounted"));
     let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
-    let tests: [(&str, Option<&str>, Test); 6] = [
+    let tests: [(&str, Option<&str>, Test); 8] = [
         ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, full_while_running),
         ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, full_at_start),
         ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, read_only),
         ("the_socket_lets_its_group_look_and_only_root_change", root, peers),
         ("a_loop_device_under_random_reads_is_told_so", looped, fingerprint_of_random_reads),
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, interrupted_watch),
+        ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon_answers),
+        ("a_run_for_a_while_ends_with_every_original_back", looped, run_for_a_while),
     ];
     let trials = tests
         .into_iter()
@@ -266,7 +269,9 @@ impl Loop {
             match sh("losetup", &["-f", "--show", &text(&file)]) {
                 Ok(device) => {
                     let name = device.trim_start_matches("/dev/").to_owned();
-                    return Ok(Self { name, directory });
+                    let disk = Self { name, directory };
+                    disk.reset()?;
+                    return Ok(disk);
                 }
                 Err(error) => last = error,
             }
@@ -277,6 +282,39 @@ impl Loop {
 
     fn device(&self) -> String {
         format!("/dev/{}", self.name)
+    }
+
+    fn queue(&self) -> PathBuf {
+        Path::new("/sys/block").join(&self.name).join("queue")
+    }
+
+    /// A number remembers its settings from one file to the next: all that the tests move is set anew.
+    fn reset(&self) -> Result<(), Failed> {
+        // 127 and then 128, because writing what is shown already would not resize the driver's tags.
+        for (knob, value) in [
+            ("scheduler", "none"),
+            ("nr_requests", "127"),
+            ("nr_requests", "128"),
+            ("read_ahead_kb", "128"),
+            ("scheduler", "mq-deadline"),
+        ] {
+            std::fs::write(self.queue().join(knob), value).map_err(|error| format!("{knob}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Every knob that can be read, of the queue and of the scheduler.
+    fn knobs(&self) -> BTreeMap<String, String> {
+        let mut knobs = BTreeMap::new();
+        for directory in [self.queue(), self.queue().join("iosched")] {
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                let text = std::fs::read_to_string(entry.path());
+                if let (Ok(name), Ok(text)) = (entry.file_name().into_string(), text) {
+                    knobs.insert(name, text.trim().to_owned());
+                }
+            }
+        }
+        knobs
     }
 
     /// Direct 4 KiB reads all over it, until told to stop.
@@ -306,6 +344,8 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
+        let _ = self.reset();
+        let _ = std::fs::write(self.queue().join("scheduler"), "none");
         let _ = sh("losetup", &["-d", &self.device()]);
         let _ = &self.directory;
     }
@@ -360,4 +400,130 @@ fn interrupted_watch() -> Result<(), Failed> {
     let ended = child.wait_with_output()?;
     check(ended.status.code() == Some(0), &ended)?;
     check(instances().is_empty(), instances())
+}
+
+/// A `tunerd run` on a loop device, killed at the end if it still runs.
+struct Daemon<'a> {
+    disk: &'a Loop,
+    directory: tempfile::TempDir,
+    child: std::process::Child,
+}
+
+impl<'a> Daemon<'a> {
+    fn start(disk: &'a Loop, more: &[&str]) -> Result<Self, Failed> {
+        let directory = tempfile::tempdir()?;
+        let child = tunerd()
+            .args(Self::arguments(disk, directory.path()))
+            .args(more)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()?;
+        Ok(Self { disk, directory, child })
+    }
+
+    fn arguments(disk: &Loop, directory: &Path) -> Vec<String> {
+        let place = |name: &str| text(&directory.join(name));
+        let fast = "--window 100ms --slice 250ms --children 4 --seed 5 --mode tune";
+        let mut arguments = vec!["run".to_owned(), "--device".to_owned(), disk.name.clone()];
+        arguments.extend(["--state-dir".to_owned(), place("state"), "--run-dir".to_owned(), place("run")]);
+        arguments.extend(fast.split(' ').map(str::to_owned));
+        arguments
+    }
+
+    /// Asks with the directories of this daemon.
+    fn ask(&self, command: &str, more: &[&str]) -> Ran {
+        let (state, run_dir) =
+            (text(&self.directory.path().join("state")), text(&self.directory.path().join("run")));
+        let state = if matches!(command, "pause" | "resume") { vec![] } else { vec!["--state-dir", &state] };
+        run([command, "--run-dir", &run_dir].into_iter().chain(state).chain(more.iter().copied()))
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        let ran = self.ask("status", &["--json"]);
+        (ran.status == 0).then(|| ran.json()["devices"][0].clone())
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = self.ask("restore", &[]);
+    }
+}
+
+fn daemon_answers() -> Result<(), Failed> {
+    let disk = Loop::new()?;
+    let originals = disk.knobs();
+    let _reader = disk.read_at_random()?;
+    let mut daemon = Daemon::start(&disk, &[])?;
+    let changed = || disk.knobs() != originals;
+    until("a child is in force", changed)?;
+    until("a generation has passed", || {
+        daemon.status().is_some_and(|status| status["generation"].as_u64() >= Some(1))
+    })?;
+    let status = daemon.status().ok_or("no status")?;
+    check(status["name"] == disk.name && status["mode"] == "tune", &status)?;
+    check(status["fingerprint"] == "read-random-small", &status)?;
+    check(status["last_window"]["class_paper_2006"] == "read-random-small", &status)?;
+    check(status["defaults"]["fifo_batch"] == 16 && status["scored"].as_u64() > Some(0), &status)?;
+    check(status["source"]["reason"].as_str().is_some_and(|why| !why.is_empty()), &status)?;
+    let words = daemon.ask("status", &[]);
+    check(words.out.contains("of a CPU") && words.out.contains("of memory"), &words)?;
+
+    let paused = daemon.ask("pause", &["--device", &disk.device()]);
+    check(paused.status == 0 && paused.out.starts_with(&disk.name), &paused)?;
+    until("the originals are back", || !changed())?;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        check(!changed(), disk.knobs())?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    check(daemon.status().is_some_and(|status| status["paused"] == true), daemon.status())?;
+    let unknown = daemon.ask("pause", &["--device", "sdq"]);
+    check(unknown.status == 1 && unknown.err.contains("sdq") && unknown.err.contains(&disk.name), &unknown)?;
+    check(daemon.ask("resume", &[]).status == 0, "resume")?;
+    until("it goes on", changed)?;
+
+    let pid = daemon.child.id().to_string();
+    let doctor = daemon.ask("doctor", &["--device", &disk.name]);
+    check(doctor.out.contains(&format!("{} is held by process {pid}", disk.name)), &doctor)?;
+    let second = run(Daemon::arguments(daemon.disk, daemon.directory.path()));
+    check(second.status == 1, &second)?;
+    check(second.err.lines().last().is_some_and(|line| line.contains(&pid)), &second)?;
+
+    until("something is changed", changed)?;
+    daemon.child.kill()?;
+    daemon.child.wait()?;
+    check(changed(), "killed with a child in force")?;
+    let status = daemon.ask("status", &[]);
+    check(status.status == 1 && status.err.contains(&disk.name) && status.err.contains("restore"), &status)?;
+    let restored = daemon.ask("restore", &[]);
+    check(restored.status == 0 && restored.out.contains("put back"), &restored)?;
+    check(disk.knobs() == originals, (disk.knobs(), &originals))?;
+    let again = daemon.ask("restore", &[]);
+    check(again.status == 0 && again.out.contains("nothing is left"), &again)?;
+    let genes =
+        run(["genes", "list", "--json", "--state-dir", &text(&daemon.directory.path().join("state"))]);
+    check(genes.json()["genes"][0]["class"] == "read-random-small", genes)
+}
+
+fn run_for_a_while() -> Result<(), Failed> {
+    let disk = Loop::new()?;
+    let originals = disk.knobs();
+    let _reader = disk.read_at_random()?;
+    let begun = Instant::now();
+    let mut daemon = Daemon::start(&disk, &["--for", "4s"])?;
+    until("a child is in force", || disk.knobs() != originals)?;
+    let status = daemon.child.wait()?;
+    check(status.code() == Some(0), status)?;
+    check((4..10).contains(&begun.elapsed().as_secs()), begun.elapsed())?;
+    check(disk.knobs() == originals, (disk.knobs(), &originals))?;
+    let restored = daemon.ask("restore", &[]);
+    check(restored.out.contains("nothing is left"), &restored)?;
+    check(!daemon.directory.path().join("run/tunerd.sock").exists(), "the socket is removed")?;
+    let store = Store::open_read_only(&daemon.directory.path().join("state"))?;
+    let rows = store.evaluations(&disk.name, 1_000)?;
+    check(rows.len() >= 4 && rows.iter().all(|row| row.scheduler == "mq-deadline"), rows.len())?;
+    check(store.visits(&disk.name, "read-random-small".parse()?)? == 1, "visits")
 }
