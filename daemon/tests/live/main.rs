@@ -1,0 +1,68 @@
+//! What needs root: file systems that are full or read-only, peers that are somebody else, a loop device that works.
+//!
+//! Where this machine cannot do it, a test is counted as ignored and its name says why.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod daemon;
+mod disk;
+mod peers;
+mod store;
+mod watch;
+
+use disk::Loop;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use store::Tmpfs;
+
+type Test = fn() -> Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let root = (!rustix::process::geteuid().is_root()).then_some("not root");
+    let mount = root.or_else(|| Tmpfs::new("64k").is_err().then_some("no tmpfs can be mounted"));
+    let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
+    let tests: [(&str, Option<&str>, Test); 8] = [
+        ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, store::full_while_running),
+        ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, store::full_at_start),
+        ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, store::read_only),
+        ("the_socket_lets_its_group_look_and_only_root_change", root, peers::peers),
+        ("a_loop_device_under_random_reads_is_told_so", looped, watch::fingerprint_of_random_reads),
+        ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
+        ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
+        ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, lacks, test)| match lacks {
+            None => Trial::test(name, test),
+            Some(why) => Trial::test(format!("{name} [{why}]"), test).with_ignored_flag(true),
+        })
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn check(holds: bool, what: impl std::fmt::Debug) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(format!("{what:?}").into()) }
+}
+
+fn sh(program: &str, arguments: &[&str]) -> Result<String, Failed> {
+    let output = Command::new(program).args(arguments).output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    Err(format!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// Waits until something holds, but not for ever.
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
+    let begun = Instant::now();
+    while !holds() {
+        if begun.elapsed() > Duration::from_secs(20) {
+            return Err(format!("it never came to pass that {what}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
