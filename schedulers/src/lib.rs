@@ -41,6 +41,7 @@ pub use catalogue::{
 };
 pub use error::{GuardError, RestoreError};
 pub use guard::{Applied, Clamped, Foreign, Guard, GuardConfig, WriteFailure, Written};
+pub use lock::holder_of;
 pub use offer::{Offer, Offered, ResolvedRange};
 pub use plan::{Plan, plan};
 pub use report::{Left, PutBack, RestoreReport, Unrestored};

@@ -52,6 +52,16 @@ impl DeviceLock {
     }
 }
 
+/// The process that holds a device now, by its lock; `None` where nobody does, or the lock does not say.
+#[must_use]
+pub fn holder_of(run_dir: &Path, device: &str) -> Option<u32> {
+    let mut file = File::open(run_dir.join(format!("{device}.lock"))).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => holder(&mut file),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 fn sign(file: &mut File) -> std::io::Result<()> {
     let line = serde_json::to_string(&Holder { pid: std::process::id() })?;
     file.set_len(0)?;

@@ -72,11 +72,11 @@ impl Plan {
         let switches = self.steps.iter().any(|step| step.knob == Knob::Scheduler);
         let draining: Vec<Knob> = self.steps.iter().map(|step| step.knob).filter(|&knob| freezes(knob)).collect();
         let undone = |knob: Knob| draining.iter().any(|&written| may_reset(written, knob));
-        let at_once = |knob: Knob| !freezes(knob) && !(switches && may_reset(Knob::Scheduler, knob));
+        let waits = |knob: Knob| freezes(knob) || (switches && may_reset(Knob::Scheduler, knob));
         let part = |keep: &dyn Fn(Knob) -> bool| Self {
             steps: self.steps.iter().filter(|step| keep(step.knob)).copied().collect(),
         };
-        (part(&|knob| at_once(knob)), part(&|knob| !at_once(knob) || undone(knob)))
+        (part(&|knob| !waits(knob)), part(&|knob| waits(knob) || undone(knob)))
     }
 }
 

@@ -106,10 +106,9 @@ pub(super) fn apply(config: &mut Config, raw: RawConfig, origin: &Origin) -> Res
     take(raw.strategy, &mut config.strategy);
     take(raw.objective, &mut config.objective);
     take(raw.on_exit, &mut config.on_exit);
-    for (key, field, into) in [
-        ("devices", raw.devices, &mut config.devices),
-        ("exclude", raw.exclude, &mut config.exclude),
-    ] {
+    for (key, field, into) in
+        [("devices", raw.devices, &mut config.devices), ("exclude", raw.exclude, &mut config.exclude)]
+    {
         *into = match field {
             Some(names) => device_names(&layer, key, names)?,
             None => std::mem::take(into),
@@ -123,10 +122,7 @@ pub(super) fn apply(config: &mut Config, raw: RawConfig, origin: &Origin) -> Res
     }
     config.hints = layer.path(raw.hints).or(config.hints.take());
     config.seed = raw.seed.map(Spanned::into_inner).or(config.seed);
-    config.socket_group = raw
-        .socket_group
-        .map(Spanned::into_inner)
-        .or(config.socket_group.take());
+    config.socket_group = raw.socket_group.map(Spanned::into_inner).or(config.socket_group.take());
     timing(config, &raw.timing, &layer)?;
     thresholds(config, raw.fingerprint, &layer)?;
     genes(config, raw.genetic, &layer)?;
@@ -147,12 +143,7 @@ fn device_names(
         name.is_empty() || name.contains(['/', '\0']) || name.starts_with('.')
     });
     if let Some(bad) = bad {
-        return Err(layer.error(
-            key,
-            &names,
-            format!("{bad:?}"),
-            "a device such as \"sda\" or \"/dev/sda\"",
-        ));
+        return Err(layer.error(key, &names, format!("{bad:?}"), "a device such as \"sda\" or \"/dev/sda\""));
     }
     Ok(names.into_inner())
 }
@@ -160,43 +151,13 @@ fn device_names(
 fn timing(config: &mut Config, raw: &RawLoop, layer: &Layer<'_>) -> Result<(), ConfigError> {
     const MS: fn(u64) -> Nanos = Nanos::from_millis;
     let timing = &mut config.timing;
-    layer.duration(
-        "loop.window",
-        &raw.window,
-        MS(20)..=MS(60_000),
-        &mut timing.window.min,
-    )?;
-    layer.within(
-        "loop.window_bios",
-        &raw.window_bios,
-        1..=1_000_000,
-        &mut timing.window.data_bios,
-    )?;
-    layer.bytes(
-        "loop.window_bytes",
-        &raw.window_bytes,
-        4_096,
-        &mut timing.window.bytes.0,
-    )?;
-    layer.duration(
-        "loop.window_max",
-        &raw.window_max,
-        MS(20)..=MS(600_000),
-        &mut timing.window.max,
-    )?;
+    layer.duration("loop.window", &raw.window, MS(20)..=MS(60_000), &mut timing.window.min)?;
+    layer.within("loop.window_bios", &raw.window_bios, 1..=1_000_000, &mut timing.window.data_bios)?;
+    layer.bytes("loop.window_bytes", &raw.window_bytes, 4_096, &mut timing.window.bytes.0)?;
+    layer.duration("loop.window_max", &raw.window_max, MS(20)..=MS(600_000), &mut timing.window.max)?;
     layer.within("loop.debounce", &raw.debounce, 1..=100, &mut timing.debounce)?;
-    layer.duration(
-        "loop.slice",
-        &raw.slice,
-        MS(100)..=MS(3_600_000),
-        &mut timing.slice,
-    )?;
-    layer.duration(
-        "loop.settle",
-        &raw.settle,
-        Nanos::ZERO..=MS(3_600_000),
-        &mut timing.settle,
-    )?;
+    layer.duration("loop.slice", &raw.slice, MS(100)..=MS(3_600_000), &mut timing.slice)?;
+    layer.duration("loop.settle", &raw.settle, Nanos::ZERO..=MS(3_600_000), &mut timing.settle)?;
     let mut children = timing.children as u32;
     layer.within("loop.children", &raw.children, 4..=1_000, &mut children)?;
     timing.children = children as usize;
@@ -223,18 +184,8 @@ fn thresholds(config: &mut Config, raw: RawFingerprint, layer: &Layer<'_>) -> Re
         0.01..=1_000.0,
         &mut thresholds.read_write_ratio,
     )?;
-    layer.within(
-        &key("near_sectors"),
-        &raw.near_sectors,
-        0..=1 << 40,
-        &mut thresholds.near_sectors.0,
-    )?;
-    layer.within(
-        &key("near_share"),
-        &raw.near_share,
-        0.001..=1.0,
-        &mut thresholds.near_share,
-    )?;
+    layer.within(&key("near_sectors"), &raw.near_sectors, 0..=1 << 40, &mut thresholds.near_sectors.0)?;
+    layer.within(&key("near_share"), &raw.near_share, 0.001..=1.0, &mut thresholds.near_share)?;
     layer.within(
         &key("random_distance_sectors"),
         &raw.random_distance_sectors,
@@ -275,27 +226,14 @@ fn sampling(config: &mut Config, raw: &RawSampler, layer: &Layer<'_>) -> Result<
     if let Some(spanned) = &raw.continuous {
         sampler.continuous = *spanned.get_ref();
     }
-    layer.within(
-        "sampler.latency_one_in",
-        &raw.latency_one_in,
-        0..=1 << 20,
-        &mut sampler.latency_one_in,
-    )
+    layer.within("sampler.latency_one_in", &raw.latency_one_in, 0..=1 << 20, &mut sampler.latency_one_in)
 }
 
 fn bounds(config: &mut Config, knob: Knob, raw: &RawLimits, layer: &Layer<'_>) -> Result<(), ConfigError> {
     let key = format!("limits.{knob}");
     let earlier = config.genetic.limits.get(&knob).copied();
-    let min = raw
-        .min
-        .as_ref()
-        .map(|field| *field.get_ref())
-        .or(earlier.and_then(|limits| limits.min));
-    let max = raw
-        .max
-        .as_ref()
-        .map(|field| *field.get_ref())
-        .or(earlier.and_then(|limits| limits.max));
+    let min = raw.min.as_ref().map(|field| *field.get_ref()).or(earlier.and_then(|limits| limits.min));
+    let max = raw.max.as_ref().map(|field| *field.get_ref()).or(earlier.and_then(|limits| limits.max));
     if let (Some(low), Some(high), Some(at)) = (min, max, raw.max.as_ref().or(raw.min.as_ref()))
         && low > high
     {

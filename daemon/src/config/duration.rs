@@ -17,15 +17,8 @@ pub struct ParseQuantityError {
 /// # Errors
 /// Where the number or the unit is missing, unknown, negative or too large.
 pub fn parse_duration(text: &str) -> Result<Nanos, ParseQuantityError> {
-    const UNITS: [(&str, f64); 7] = [
-        ("ns", 1.0),
-        ("us", 1e3),
-        ("µs", 1e3),
-        ("ms", 1e6),
-        ("s", 1e9),
-        ("m", 60e9),
-        ("h", 3_600e9),
-    ];
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3_600e9)];
     parse(text, &UNITS, "a duration such as \"250ms\", \"2s\" or \"1m\"").map(Nanos)
 }
 
@@ -34,25 +27,15 @@ pub fn parse_duration(text: &str) -> Result<Nanos, ParseQuantityError> {
 /// # Errors
 /// Where the number is missing or the unit unknown, or the size is negative or too large.
 pub fn parse_bytes(text: &str) -> Result<Bytes, ParseQuantityError> {
-    const UNITS: [(&str, f64); 5] = [
-        ("", 1.0),
-        ("B", 1.0),
-        ("KiB", 1_024.0),
-        ("MiB", 1_048_576.0),
-        ("GiB", 1_073_741_824.0),
-    ];
+    const UNITS: [(&str, f64); 5] =
+        [("", 1.0), ("B", 1.0), ("KiB", 1_024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0)];
     parse(text, &UNITS, "a size such as \"4096\", \"4KiB\" or \"4MiB\"").map(Bytes)
 }
 
 fn parse(text: &str, units: &[(&str, f64)], expected: &'static str) -> Result<u64, ParseQuantityError> {
-    let error = || ParseQuantityError {
-        found: text.to_owned(),
-        expected,
-    };
+    let error = || ParseQuantityError { found: text.to_owned(), expected };
     let text = text.trim();
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().map_err(|_parse| error())?;
     let unit = unit.trim();
@@ -80,16 +63,7 @@ mod tests {
 
     #[test]
     fn a_missing_or_unknown_unit_is_an_error_that_shows_the_text() {
-        for text in [
-            "250",
-            "ms",
-            "",
-            "-1s",
-            "1e3s",
-            "1x",
-            "1.2.3s",
-            "99999999999999999999h",
-        ] {
+        for text in ["250", "ms", "", "-1s", "1e3s", "1x", "1.2.3s", "99999999999999999999h"] {
             let error = parse_duration(text).unwrap_err();
             assert_eq!(error.found, text);
         }

@@ -36,10 +36,7 @@ impl From<RunArgs> for RawConfig {
                 settle: field(args.settle),
                 children: field(args.children),
             },
-            fingerprint: RawFingerprint {
-                rule: field(args.rule),
-                ..RawFingerprint::default()
-            },
+            fingerprint: RawFingerprint { rule: field(args.rule), ..RawFingerprint::default() },
             genetic: RawGenetic {
                 reintroduce: field(args.reintroduce),
                 ranges: field(args.ranges),

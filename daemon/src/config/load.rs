@@ -52,14 +52,9 @@ pub fn load(files: &[PathBuf], flags: RawConfig) -> Result<Config, ConfigError> 
 }
 
 fn read(path: &Path) -> Result<(RawConfig, Origin), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let origin = Origin::File {
-        path: path.to_owned(),
-        text,
-    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let origin = Origin::File { path: path.to_owned(), text };
     let Origin::File { text, .. } = &origin else {
         return Ok((RawConfig::default(), Origin::Flags));
     };
@@ -76,9 +71,8 @@ fn read(path: &Path) -> Result<(RawConfig, Origin), ConfigError> {
 /// and the administrator's drop-ins in the order of their names.
 #[must_use]
 pub fn standard_files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = ["/usr/lib/tunerd/config.toml", "/etc/tunerd/config.toml"]
-        .map(PathBuf::from)
-        .into();
+    let mut files: Vec<PathBuf> =
+        ["/usr/lib/tunerd/config.toml", "/etc/tunerd/config.toml"].map(PathBuf::from).into();
     let mut drop_ins: Vec<PathBuf> = std::fs::read_dir("/etc/tunerd/config.d")
         .into_iter()
         .flatten()

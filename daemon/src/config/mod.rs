@@ -1,4 +1,4 @@
-//! Configuration in two stages: [`raw`] is what was written, with the place of every value; [`Config`] is what
+//! Configuration in two stages: [`RawConfig`] is what was written, with the place of every value; [`Config`] is what
 //! was meant, checked. After start-up nothing looks at raw text again.
 
 mod check;
@@ -214,11 +214,7 @@ impl Default for Config {
                 decay: genetic::DEFAULT_DECAY,
                 limits: BTreeMap::new(),
             },
-            sampler: SamplerConfig {
-                source: SourceChoice::Auto,
-                continuous: false,
-                latency_one_in: 64,
-            },
+            sampler: SamplerConfig { source: SourceChoice::Auto, continuous: false, latency_one_in: 64 },
         }
     }
 }

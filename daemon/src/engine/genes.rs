@@ -157,7 +157,8 @@ fn elevator_at(index: u64) -> Option<Elevator> {
 }
 
 fn scheduler_gene(offer: &Offer) -> GeneSpec {
-    let place = |wanted: &Elevator| Elevator::ALL.iter().position(|elevator| elevator == wanted).unwrap_or(0) as u64;
+    let place =
+        |wanted: &Elevator| Elevator::ALL.iter().position(|elevator| elevator == wanted).unwrap_or(0) as u64;
     let mut places: Vec<u64> = offer.elevators.iter().map(place).collect();
     places.sort_unstable();
     let default = offer.active.known().map_or(0, |active| place(&active));

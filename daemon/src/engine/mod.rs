@@ -174,7 +174,13 @@ impl Engine {
             }
             Input::Suspended => {
                 self.windows.restart();
-                self.search.void_slice(now, VoidReason::Suspended, self.windows.class(), &self.in_force, &mut actions);
+                self.search.void_slice(
+                    now,
+                    VoidReason::Suspended,
+                    self.windows.class(),
+                    &self.in_force,
+                    &mut actions,
+                );
             }
             Input::Pause => self.pause(now, &mut actions),
             Input::Resume => self.resume(now, &mut actions),
@@ -187,7 +193,8 @@ impl Engine {
         self.watch_quiet(now, sample, actions);
         if let Some(closed) = self.windows.observe(sample) {
             self.last_window = Some(closed.line.clone());
-            actions.push(report(Event::Window { line: Box::new(closed.line), observed_ns: closed.observed.0 }));
+            actions
+                .push(report(Event::Window { line: Box::new(closed.line), observed_ns: closed.observed.0 }));
             if let Some(change) = closed.change {
                 actions.push(report(Event::Fingerprint {
                     at_ns: now.0,

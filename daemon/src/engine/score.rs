@@ -20,8 +20,11 @@ pub struct Measured {
 ///
 /// `throughput` is bytes a second. `latency` is 1/s of the mean latency, so that for both a ratio of scores is a
 /// ratio of speeds. Few completions with I/O in flight are a low score and no void: a setting can cause that.
-#[must_use]
-pub fn score(objective: Objective, begin: &Sample, end: &Sample) -> (Result<f64, VoidReason>, Option<Measured>) {
+pub fn score(
+    objective: Objective,
+    begin: &Sample,
+    end: &Sample,
+) -> (Result<f64, VoidReason>, Option<Measured>) {
     let Some(measured) = measure(begin, end) else {
         return (Err(VoidReason::CountersReset), None);
     };

@@ -47,8 +47,8 @@ enum Phase {
     Judging { begin: Box<Sample>, end: Box<Sample> },
     /// Nothing arrives: in force, and waiting for work to be scored on.
     Parked { since: Box<Sample> },
-    /// Paused.
-    Held,
+    /// Paused; whether a child was in force before.
+    Held { begun: bool },
 }
 
 impl Search {
@@ -79,7 +79,11 @@ impl Search {
     pub const fn deadline(&self) -> Option<Nanos> {
         match self.phase {
             Phase::Settling { until } | Phase::Scoring { until, .. } => Some(until),
-            Phase::Waiting | Phase::Applying | Phase::Judging { .. } | Phase::Parked { .. } | Phase::Held => None,
+            Phase::Waiting
+            | Phase::Applying
+            | Phase::Judging { .. }
+            | Phase::Parked { .. }
+            | Phase::Held { .. } => None,
         }
     }
 
@@ -151,7 +155,7 @@ impl Search {
         let (verdict, measured) = score(self.config.objective, &begin, &end);
         let verdict = meddled.map_or(verdict, Err);
         self.consolidate(&begin, &end);
-        actions.push(self.evaluation(&begin, end.at, class, in_force, verdict, measured));
+        actions.push(self.evaluation(&begin, end.at, class, in_force, verdict, measured.as_ref()));
         match verdict {
             Err(VoidReason::NoArrivals) => {
                 self.phase = Phase::Parked { since: end };
@@ -210,7 +214,7 @@ impl Search {
         in_force: &Settings,
         actions: &mut Vec<Action>,
     ) {
-        if matches!(self.phase, Phase::Held) {
+        if matches!(self.phase, Phase::Held { .. }) {
             return;
         }
         self.void_slice(now, VoidReason::FingerprintChanged, Some(change.to), in_force, actions);
@@ -221,7 +225,7 @@ impl Search {
         match genetic::change_now(pool, library, policy, from.as_ref(), &to, unix_ms) {
             Ok(None) => {}
             Ok(Some(round)) => {
-                let reason = self.turn(now, change.from, round, actions);
+                let reason = self.turn(now, change.from, &round, actions);
                 actions.push(Action::LookForForeign);
                 self.apply_child(reason, actions);
             }
@@ -240,12 +244,7 @@ impl Search {
         self.apply_child(reason, actions);
     }
 
-    fn end_generation(
-        &mut self,
-        now: Nanos,
-        class: Option<Class>,
-        actions: &mut Vec<Action>,
-    ) -> Reason {
+    fn end_generation(&mut self, now: Nanos, class: Option<Class>, actions: &mut Vec<Action>) -> Reason {
         let class = match self.policy.when() {
             When::AtOnce => class,
             When::GenerationEnd => self.generation.classify(self.config.rule, &self.config.thresholds),
@@ -254,7 +253,7 @@ impl Search {
         let unix_ms = self.unix_ms;
         let (pool, library, policy) = (&mut self.pool, &mut self.library, &mut self.policy);
         match genetic::end_generation(pool, library, policy, Some(&key), unix_ms) {
-            Ok(round) => self.turn(now, class, round, actions),
+            Ok(round) => self.turn(now, class, &round, actions),
             Err(error) => {
                 self.warn(now, &error, actions);
                 self.child = 0;
@@ -264,7 +263,7 @@ impl Search {
     }
 
     /// Tells what the generation came to, and begins the next one; answers why its first child has its genes.
-    fn turn(&mut self, now: Nanos, class: Option<Class>, round: Round, actions: &mut Vec<Action>) -> Reason {
+    fn turn(&mut self, now: Nanos, class: Option<Class>, round: &Round, actions: &mut Vec<Action>) -> Reason {
         // The first fingerprint of all ends a generation that never began.
         if !round.report.aborted || round.report.scored > 0 {
             actions.push(self.told(now, class, &round.report));
@@ -278,7 +277,7 @@ impl Search {
         self.generation.reset();
         self.child = 0;
         actions.push(Action::Keep);
-        match round.injected {
+        match &round.injected {
             None => Reason::Child,
             Some(Injected { recall: Recall::Stored(_), .. }) => Reason::Reintroduction,
             Some(Injected { recall: Recall::Unseen(_), .. }) => Reason::Unseen,
@@ -307,9 +306,10 @@ impl Search {
 
     fn apply_child(&mut self, reason: Reason, actions: &mut Vec<Action>) {
         self.phase = Phase::Applying;
-        let settings = self.pool.child(self.child).map_or_else(Settings::new, |genome| {
-            settings_of(self.pool.space(), genome)
-        });
+        let settings = self
+            .pool
+            .child(self.child)
+            .map_or_else(Settings::new, |genome| settings_of(self.pool.space(), genome));
         actions.push(Action::Apply { settings, reason });
     }
 
@@ -328,7 +328,7 @@ impl Search {
         class: Option<Class>,
         in_force: &Settings,
         verdict: Result<f64, VoidReason>,
-        measured: Option<Measured>,
+        measured: Option<&Measured>,
     ) -> Action {
         report(Event::Evaluation(Evaluation {
             from_ns: begin.at.0,
@@ -340,9 +340,9 @@ impl Search {
             objective: self.config.objective,
             fitness: verdict.ok(),
             void: verdict.err(),
-            bytes_per_s: measured.as_ref().map(|measured| measured.bytes_per_s),
-            mean_latency_ns: measured.as_ref().and_then(|measured| measured.mean_latency).map(|mean| mean.0),
-            utilisation: measured.as_ref().map(|measured| measured.utilisation),
+            bytes_per_s: measured.map(|measured| measured.bytes_per_s),
+            mean_latency_ns: measured.and_then(|measured| measured.mean_latency).map(|mean| mean.0),
+            utilisation: measured.map(|measured| measured.utilisation),
         }))
     }
 
@@ -355,13 +355,15 @@ impl Search {
         actions: &mut Vec<Action>,
     ) {
         self.void_slice(now, VoidReason::Interrupted, class, in_force, actions);
-        self.phase = Phase::Held;
+        self.phase = Phase::Held { begun: !matches!(self.phase, Phase::Waiting) };
     }
 
     /// Goes on after [`Self::hold`]: the child that was interrupted starts anew.
     pub(super) fn release(&mut self, actions: &mut Vec<Action>) {
-        if matches!(self.phase, Phase::Held) {
-            self.apply_child(Reason::Child, actions);
+        match self.phase {
+            Phase::Held { begun: true } => self.apply_child(Reason::Child, actions),
+            Phase::Held { begun: false } => self.phase = Phase::Waiting,
+            _ => {}
         }
     }
 
@@ -431,7 +433,7 @@ impl Search {
     #[must_use]
     pub const fn child(&self) -> Option<usize> {
         match self.phase {
-            Phase::Waiting | Phase::Held => None,
+            Phase::Waiting | Phase::Held { .. } => None,
             _ => Some(self.child + 1),
         }
     }

@@ -361,7 +361,8 @@ fn hints_apply_what_is_stored_and_the_originals_where_nothing_is() {
     bench.run(SEQUENTIAL_WRITE, seconds(5));
     bench.run(RANDOM_READ, seconds(60));
     let (hint, originals) = (settings(1, 8), settings(16, 2));
-    let applied: Vec<_> = bench.applied.iter().map(|(_, reason, settings)| (*reason, settings.clone())).collect();
+    let applied: Vec<_> =
+        bench.applied.iter().map(|(_, reason, settings)| (*reason, settings.clone())).collect();
     assert_eq!(
         applied,
         [(Reason::Hints, hint.clone()), (Reason::Originals, originals), (Reason::Hints, hint)]

@@ -8,6 +8,7 @@ use crate::control::{
     StatusReport, TopStatus,
 };
 use crate::run::journalist::Journalist;
+use block_types::DevNo;
 use sampler::Source;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ pub(super) struct Desk {
     addresses: Mutex<Vec<Address>>,
     source: Arc<dyn Source>,
     source_status: SourceStatus,
+    devices: Vec<DevNo>,
     journalist: Arc<Journalist>,
     objective: Objective,
     meter: CostMeter,
@@ -37,6 +39,7 @@ impl Desk {
             addresses: Mutex::new(fleet.addresses()),
             source: fleet.source.clone(),
             source_status: SourceStatus { kind: fleet.source.kind().to_string(), reason: fleet.why.clone() },
+            devices: fleet.devices.clone(),
             journalist: fleet.sink.clone(),
             objective: fleet.config.objective,
             meter: CostMeter::start(),
@@ -70,8 +73,17 @@ impl Desk {
             seed: self.seed,
             cost: self.meter.measure(self.probes()),
             store: self.journalist.recorder().map(crate::store::Recorder::health),
-            devices: self.addresses().iter().filter_map(|(_, loop_)| self.device(ask(loop_)?).into()).collect(),
+            devices: self
+                .addresses()
+                .iter()
+                .filter_map(|(_, loop_)| self.device(ask(loop_)?).into())
+                .collect(),
         }
+    }
+
+    /// Requests completed on all devices since the source was opened.
+    fn completed(&self) -> Option<u64> {
+        self.devices.iter().map(|dev| Some(self.source.read(*dev).ok()?.completed.requests())).sum()
     }
 
     /// The kernel's accounting of probe run time costs a little itself, so it runs only while somebody looks.
@@ -79,17 +91,23 @@ impl Desk {
         const LOOK: Duration = Duration::from_millis(300);
         let before = self.source.cost().unwrap_or_default();
         self.source.set_cost_accounting(true).ok()?;
+        let begun = self.completed();
         std::thread::sleep(LOOK);
+        let ended = self.completed();
         // What was counted until then is wanted even where switching off fails.
         let after = self.source.cost();
         let _ = self.source.set_cost_accounting(false);
         let after = after?;
-        let (calls, total_ns) = (after.calls.checked_sub(before.calls)?, after.ns_total.checked_sub(before.ns_total)?);
+        let (calls, total_ns) =
+            (after.calls.checked_sub(before.calls)?, after.ns_total.checked_sub(before.ns_total)?);
         Some(ProbeCostStatus {
             calls,
             total_ns,
             ns_per_call: (calls > 0).then(|| total_ns as f64 / calls as f64),
-            ns_per_io: None,
+            ns_per_io: ended.zip(begun).and_then(|(ended, begun)| {
+                let ios = ended.checked_sub(begun)?;
+                (ios > 0).then(|| total_ns as f64 / ios as f64)
+            }),
         })
     }
 
@@ -121,9 +139,9 @@ impl Desk {
     }
 
     /// Sends a command to one device's loop, or to all.
-    fn send(&self, device: Option<String>, command: impl Fn() -> Command) -> Response {
+    fn send(&self, device: Option<&str>, command: impl Fn() -> Command) -> Response {
         let addresses = self.addresses();
-        let wanted = device.as_deref().map(|name| name.strip_prefix("/dev/").unwrap_or(name));
+        let wanted = device.map(|name| name.strip_prefix("/dev/").unwrap_or(name));
         let reached: Vec<String> = addresses
             .iter()
             .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == name))
@@ -146,11 +164,11 @@ impl Service for Desk {
             Request::Status {} => Response::Status(Box::new(self.status())),
             Request::Pause { device } => {
                 tracing::info!(uid = peer.uid, pid = peer.pid, "asked to pause");
-                self.send(device, || Command::Pause)
+                self.send(device.as_deref(), || Command::Pause)
             }
             Request::Resume { device } => {
                 tracing::info!(uid = peer.uid, pid = peer.pid, "asked to resume");
-                self.send(device, || Command::Resume)
+                self.send(device.as_deref(), || Command::Resume)
             }
         }
     }

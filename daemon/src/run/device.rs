@@ -7,7 +7,7 @@ use crate::engine::{
 };
 use block_types::{DevNo, Knob, Nanos, Settings};
 use sampler::{Sample, SamplerError, Source};
-use schedulers::{Guard, GuardError, plan};
+use schedulers::{Guard, GuardError, PutBack, plan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -251,7 +251,9 @@ impl<C: Clock> DeviceLoop<C> {
         };
         let wanted: Settings = wanted
             .iter()
-            .filter(|setting| !self.refused.contains(&setting.knob) && !guard.yielded().contains(&setting.knob))
+            .filter(|setting| {
+                !self.refused.contains(&setting.knob) && !guard.yielded().contains(&setting.knob)
+            })
             .collect();
         let mut outcome = Outcome::default();
         let (quick, freezing) = plan(guard.current(), &wanted).split_freezing();
@@ -309,7 +311,7 @@ impl<C: Clock> DeviceLoop<C> {
         let (mut restored, mut already, mut left) = (Settings::new(), 0, Vec::new());
         if let Some(guard) = self.guard.take() {
             let report = guard.restore();
-            restored = report.restored.iter().map(|put_back| put_back.setting()).collect();
+            restored = report.restored.iter().map(PutBack::setting).collect();
             already = report.already.len();
             left = report.left_in_words();
         }

@@ -2,6 +2,7 @@
 
 use super::clock::{Clock, RealClock};
 use super::device::Sink;
+use super::memory::pool_name;
 use crate::config::Objective;
 use crate::engine::{DeviceEvent, Event, Reason, Search};
 use crate::store::{Recorder, Row};
@@ -28,7 +29,11 @@ impl std::fmt::Debug for Journalist {
 impl Journalist {
     /// Tells `lines` and `recorder`, where they are given, and the log.
     #[must_use]
-    pub(super) fn new(lines: Option<Box<dyn Write + Send>>, recorder: Option<Recorder>, objective: Objective) -> Self {
+    pub(super) fn new(
+        lines: Option<Box<dyn Write + Send>>,
+        recorder: Option<Recorder>,
+        objective: Objective,
+    ) -> Self {
         Self { lines: lines.map(Mutex::new), recorder, objective, schedulers: Mutex::default() }
     }
 
@@ -71,7 +76,8 @@ impl Sink for Journalist {
         let now = RealClock.unix_ms();
         recorder.save_top(device, search.library().clone(), now);
         if let Ok(state) = serde_json::to_string(search.pool()) {
-            recorder.save_pool(device, search.genes().scheduler_name(), state, now);
+            let name = pool_name(search.genes().scheduler_name(), self.objective);
+            recorder.save_pool(device, &name, state, now);
         }
     }
 }
@@ -115,21 +121,24 @@ fn log(happened: &DeviceEvent) {
             (None, Some(reason)) => tracing::debug!(device, "void: {reason}"),
             (None, None) => {}
         },
-        Event::Generation { generation, class, mean_fitness, best_fitness, scored, void, .. } => tracing::info!(
-            device,
-            generation,
-            class = name(class),
-            mean_fitness,
-            best_fitness,
-            scored,
-            void,
-            "generation"
-        ),
+        Event::Generation { generation, class, mean_fitness, best_fitness, scored, void, .. } => {
+            tracing::info!(
+                device,
+                generation,
+                class = name(class),
+                mean_fitness,
+                best_fitness,
+                scored,
+                void,
+                "generation"
+            )
+        }
         Event::Top { class, fitness, settings, .. } => {
             tracing::info!(device, class = name(class), fitness, "top genes: {settings}");
         }
         Event::Foreign { knob, ours, found, .. } => {
-            let value = |value: &Option<block_types::KnobValue>| value.map_or("none".to_owned(), |v| v.to_string());
+            let value =
+                |value: &Option<block_types::KnobValue>| value.map_or("none".to_owned(), |v| v.to_string());
             tracing::warn!(
                 device,
                 "{knob} was {} and somebody else made it {}: it is theirs from now on",

@@ -3,7 +3,7 @@
 use super::clock::{Clock, RealClock};
 use super::supervisor::RunError;
 use crate::commands::acceptable;
-use crate::config::Config;
+use crate::config::{Config, Objective};
 use crate::engine::GeneMap;
 use crate::store::{Recorder, RunRow, Store};
 use genetic::{Conflict, FitnessScale, Library, LibraryConfig, Moilanen, MoilanenConfig};
@@ -32,7 +32,8 @@ impl Memory {
                 if let Some(moved) = moved {
                     tracing::warn!("{moved}");
                 }
-                let library = store.load_library(None, kept).map_err(|error| RunError::Failed(error.to_string()))?;
+                let library =
+                    store.load_library(None, kept).map_err(|error| RunError::Failed(error.to_string()))?;
                 (Some(store), library)
             }
             Err(error) if config.mode == crate::config::Mode::Observe => {
@@ -47,16 +48,21 @@ impl Memory {
             let imported = library
                 .import(&text, &path.display().to_string(), Conflict::Keep, acceptable)
                 .map_err(|error| RunError::Failed(error.to_string()))?;
-            tracing::info!(added = imported.added.len(), kept = imported.kept.len(), "hints: {}", path.display());
+            tracing::info!(
+                added = imported.added.len(),
+                kept = imported.kept.len(),
+                "hints: {}",
+                path.display()
+            );
         }
         let pools = BTreeMap::new();
         Ok(Self { store, library, pools })
     }
 
     /// Reads the population that was kept for a device; to be asked before [`Self::recorder`].
-    pub(super) fn recall(&mut self, device: &str, scheduler: &str) {
+    pub(super) fn recall(&mut self, device: &str, scheduler: &str, objective: Objective) {
         let Some(store) = &self.store else { return };
-        match store.load_pool(device, scheduler) {
+        match store.load_pool(device, &pool_name(scheduler, objective)) {
             Ok(Some(state)) => {
                 self.pools.insert((device.to_owned(), scheduler.to_owned()), state);
             }
@@ -85,18 +91,31 @@ impl Memory {
     }
 
     /// The population of a device: the one that was kept if it has the same genes, else a first generation.
-    pub(super) fn pool(&self, device: &str, genes: &GeneMap, config: &Config, seed: u64) -> Result<Moilanen, RunError> {
+    pub(super) fn pool(
+        &self,
+        device: &str,
+        genes: &GeneMap,
+        config: &Config,
+        seed: u64,
+    ) -> Result<Moilanen, RunError> {
         let numbers = MoilanenConfig { children: config.timing.children, ..MoilanenConfig::default() };
         let kept = self.pools.get(&(device.to_owned(), genes.scheduler_name().to_owned()));
         match kept.map(|state| serde_json::from_str::<Moilanen>(state)) {
             Some(Ok(pool)) if pool.space() == genes.space() && *pool.config() == numbers => return Ok(pool),
-            Some(Ok(_)) => tracing::info!(device, "the genes are not those of the last run: a new population"),
+            Some(Ok(_)) => {
+                tracing::info!(device, "the genes are not those of the last run: a new population")
+            }
             Some(Err(error)) => tracing::warn!(device, "the kept population is damaged ({error}): a new one"),
             None => {}
         }
         Moilanen::new(genes.space().clone(), numbers, seed_of(device, seed))
             .map_err(|error| RunError::Failed(format!("{device}: {error}")))
     }
+}
+
+/// What a population is kept under, beside its device: one bred for another objective is no start.
+pub(super) fn pool_name(scheduler: &str, objective: Objective) -> String {
+    format!("{scheduler}/{}", objective.name())
 }
 
 /// A seed from the operating system, where none is given.

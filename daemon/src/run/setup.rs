@@ -72,7 +72,11 @@ pub(super) fn choose_devices(kernel: &Arc<dyn Kernel>, config: &Config) -> Resul
 ///
 /// # Errors
 /// Where none works that the configuration allows.
-pub(super) fn open_source(kernel: &Arc<dyn Kernel>, config: &Config, disks: &[Disk]) -> Result<Opened, RunError> {
+pub(super) fn open_source(
+    kernel: &Arc<dyn Kernel>,
+    config: &Config,
+    disks: &[Disk],
+) -> Result<Opened, RunError> {
     let watched = disks
         .iter()
         .map(|disk| {
@@ -116,7 +120,8 @@ pub(super) fn prepare<C: Clock>(
         clear_up(kernel, config, &name)?;
     }
     let offer = Offer::read(&disk).map_err(|error| failed(&name, error))?;
-    let genes = GeneMap::new(&offer, config).map_err(|error| RunError::NothingToDo(format!("{name}: {error}")))?;
+    let genes =
+        GeneMap::new(&offer, config).map_err(|error| RunError::NothingToDo(format!("{name}: {error}")))?;
     let scheduler = genes.scheduler_name().to_owned();
     let guard = if writes { Some(take_guard(disk, config, &name)?) } else { None };
     let originals: Settings = match &guard {
@@ -167,12 +172,27 @@ pub(super) fn scheduler_names() -> impl Iterator<Item = &'static str> {
 
 /// Puts back what a run that died has left, so that its settings are not taken for the originals.
 fn clear_up(kernel: &Arc<dyn Kernel>, config: &Config, name: &str) -> Result<(), RunError> {
+    // Waiting for a process that lives would be in vain; one that was killed ends when its last write has.
+    if let Some(pid) = schedulers::holder_of(&config.run_dir, name)
+        && lives(kernel.as_ref(), pid)
+    {
+        return Err(failed(name, format_args!("held by another tunerd, process {pid}")));
+    }
     let reports = schedulers::restore_all(kernel, &config.state_dir, &config.run_dir, Some(name), LAST_WRITE)
         .map_err(|error| failed(name, error))?;
     for report in reports.iter().filter(|report| !report.is_empty()) {
         tracing::warn!(device = name, "an earlier run had not ended properly: {report}");
     }
     Ok(())
+}
+
+/// Whether a process runs. One that was killed while a thread of it is still inside a write is a zombie.
+fn lives(kernel: &dyn Kernel, pid: u32) -> bool {
+    let stat = kernel.read(&kernfs::KPath::proc(format!("{pid}/stat"))).unwrap_or_default();
+    let stat = String::from_utf8_lossy(&stat);
+    // The name, in parentheses, may hold anything; the state is the letter after it.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 fn take_guard(disk: Disk, config: &Config, name: &str) -> Result<Guard, RunError> {

@@ -9,11 +9,12 @@ use super::memory::{Memory, fresh_seed};
 use super::notify;
 use super::setup::{self, Prepared};
 use crate::config::Config;
+use block_types::DevNo;
 use kernfs::{Disk, Kernel};
 use sampler::{Opened, Source};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,7 @@ pub(super) struct Fleet {
     pub(super) why: String,
     pub(super) sink: Arc<Journalist>,
     pub(super) seed: u64,
+    pub(super) devices: Vec<DevNo>,
     running: BTreeMap<String, Running>,
 }
 
@@ -104,13 +106,24 @@ impl Fleet {
         let seed = config.seed.unwrap_or_else(fresh_seed);
         let mut memory = Memory::open(&config)?;
         for disk in &disks {
-            setup::scheduler_names().for_each(|scheduler| memory.recall(disk.name(), scheduler));
+            setup::scheduler_names()
+                .for_each(|scheduler| memory.recall(disk.name(), scheduler, config.objective));
         }
         let Opened { source, why, .. } = setup::open_source(&kernel, &config, &disks)?;
         let recorder = memory.recorder(&config, seed, kernel.as_ref());
         let lines = surroundings.json.then(|| Box::new(std::io::stdout()) as Box<dyn std::io::Write + Send>);
         let sink = Arc::new(Journalist::new(lines, recorder, config.objective));
-        let mut fleet = Self { config, kernel, memory, source, why, sink, seed, running: BTreeMap::new() };
+        let mut fleet = Self {
+            config,
+            kernel,
+            memory,
+            source,
+            why,
+            sink,
+            seed,
+            devices: Vec::new(),
+            running: BTreeMap::new(),
+        };
         for disk in disks {
             if let Err(error) = fleet.start(disk) {
                 // What was started is ended properly; the error that prevented the rest is the one to report.
@@ -125,6 +138,7 @@ impl Fleet {
         let Prepared { parts, started, scheduler } =
             setup::prepare(&self.kernel, disk, self, &self.memory, RealClock)?;
         let name = parts.name.clone();
+        self.devices.push(parts.devno);
         self.sink.introduce(&name, &scheduler);
         self.sink.event(&started);
         let (commands, inbox) = channel();

@@ -11,7 +11,8 @@ use kernfs::Disk;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sampler::{
-    Completed, ExactCounters, InFlight, Latencies, ProbeCost, Probing, Sample, SamplerError, Source, SourceKind,
+    Completed, ExactCounters, InFlight, Latencies, ProbeCost, Probing, Sample, SamplerError, Source,
+    SourceKind,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -106,7 +107,8 @@ impl SyntheticSource {
             .optimum
             .iter()
             .map(|&(knob, best, cost)| {
-                let now = self.disk.read_knob(knob).ok().and_then(|attr| attr.value()?.number()).unwrap_or(best);
+                let now =
+                    self.disk.read_knob(knob).ok().and_then(|attr| attr.value()?.number()).unwrap_or(best);
                 let octaves = (now.max(1) as f64 / best.max(1) as f64).log2();
                 cost * octaves.abs().min(4.0)
             })

@@ -35,13 +35,14 @@ pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> R
     tracing::warn!("SYNTHETIC: the fake kernel, a made-up workload and virtual time; no disk is touched");
     let kernel: Arc<dyn Kernel> = Arc::new(FakeKernel::new().with_disk(FakeDisk::loopback(DEVICE)));
     let disk = Disk::open(kernel.clone(), DEVICE).map_err(|error| failed(&error))?;
-    disk.write_knob(Knob::Scheduler, KnobValue::Elevator(Elevator::MqDeadline)).map_err(|error| failed(&error))?;
+    disk.write_knob(Knob::Scheduler, KnobValue::Elevator(Elevator::MqDeadline))
+        .map_err(|error| failed(&error))?;
     let seed = config.seed.unwrap_or_else(fresh_seed);
     let begin = Nanos::SECOND;
     let clock = Arc::new(VirtualClock::until(begin, begin + length.unwrap_or(LENGTH).into()));
     let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), demo_script(), seed));
     let mut memory = Memory::open(&config)?;
-    memory.recall(DEVICE, Elevator::MqDeadline.name());
+    memory.recall(DEVICE, Elevator::MqDeadline.name(), config.objective);
     let offer = Offer::read(&disk).map_err(|error| failed(&error))?;
     let genes = GeneMap::new(&offer, &config).map_err(|error| failed(&error))?;
     let recorder = memory.recorder(&config, seed, kernel.as_ref());

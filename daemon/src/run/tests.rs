@@ -193,26 +193,50 @@ fn a_returning_workload_finds_its_genes_in_force_within_a_second() {
 
 #[test]
 fn a_device_that_vanishes_ends_its_loop() {
-    let outcome = run(100, Mode::Tune, one_kind_of_work(), vec![(10, deed(|kernel, _| {
-        kernel.vanish(DEVICE);
-    }))]);
+    let outcome = run(
+        100,
+        Mode::Tune,
+        one_kind_of_work(),
+        vec![(
+            10,
+            deed(|kernel, _| {
+                kernel.vanish(DEVICE);
+            }),
+        )],
+    );
     assert_eq!(outcome.ended, Ended::Vanished);
 }
 
 #[test]
 fn a_device_that_vanishes_inside_a_write_ends_its_loop() {
-    let outcome = run(100, Mode::Tune, one_kind_of_work(), vec![(10, deed(|kernel, _| {
-        kernel.vanish_at_write(DEVICE, 2);
-    }))]);
+    let outcome = run(
+        100,
+        Mode::Tune,
+        one_kind_of_work(),
+        vec![(
+            10,
+            deed(|kernel, _| {
+                kernel.vanish_at_write(DEVICE, 2);
+            }),
+        )],
+    );
     assert_eq!(outcome.ended, Ended::Vanished);
 }
 
 #[test]
 fn a_knob_that_refuses_is_named_once_and_left_alone() {
     for errno in [Errno::Invalid, Errno::Access, Errno::ReadOnlyFs] {
-        let outcome = run(60, Mode::Tune, one_kind_of_work(), vec![(5, deed(move |kernel, _| {
-            kernel.fail_writes(attribute(Knob::FifoBatch), errno);
-        }))]);
+        let outcome = run(
+            60,
+            Mode::Tune,
+            one_kind_of_work(),
+            vec![(
+                5,
+                deed(move |kernel, _| {
+                    kernel.fail_writes(attribute(Knob::FifoBatch), errno);
+                }),
+            )],
+        );
         assert_eq!(outcome.ended, Ended::Stopped, "{errno:?}");
         let warnings = outcome.warnings();
         assert_eq!(warnings.iter().filter(|line| line.contains("fifo_batch")).count(), 1, "{warnings:?}");
@@ -222,9 +246,17 @@ fn a_knob_that_refuses_is_named_once_and_left_alone() {
 
 #[test]
 fn a_read_only_sysfs_is_survived_and_said() {
-    let outcome = run(60, Mode::Tune, one_kind_of_work(), vec![(0, deed(|kernel, _| {
-        kernel.mount_read_only(true);
-    }))]);
+    let outcome = run(
+        60,
+        Mode::Tune,
+        one_kind_of_work(),
+        vec![(
+            0,
+            deed(|kernel, _| {
+                kernel.mount_read_only(true);
+            }),
+        )],
+    );
     assert_eq!(outcome.ended, Ended::Stopped);
     assert!(!outcome.warnings().is_empty());
     assert_eq!(outcome.after.as_ref(), Some(&outcome.before));
@@ -232,10 +264,18 @@ fn a_read_only_sysfs_is_survived_and_said() {
 
 #[test]
 fn what_an_administrator_writes_is_theirs() {
-    let outcome = run(60, Mode::Tune, one_kind_of_work(), vec![(20, deed(|kernel, _| {
-        kernel.foreign_write(&attribute(Knob::FifoBatch), "99").unwrap();
-        kernel.clear_log();
-    }))]);
+    let outcome = run(
+        60,
+        Mode::Tune,
+        one_kind_of_work(),
+        vec![(
+            20,
+            deed(|kernel, _| {
+                kernel.foreign_write(&attribute(Knob::FifoBatch), "99").unwrap();
+                kernel.clear_log();
+            }),
+        )],
+    );
     assert!(outcome.events.iter().any(|event| matches!(event, Event::Foreign { knob: Knob::FifoBatch, .. })));
     assert_eq!(outcome.writes_of(Knob::FifoBatch), 0, "it was written after the administrator");
     assert!(outcome.writes_of(Knob::ReadExpire) > 0, "the others are tuned on");
@@ -253,9 +293,17 @@ fn what_an_administrator_writes_is_theirs() {
 
 #[test]
 fn what_the_kernel_clamps_is_recorded_and_not_fought() {
-    let outcome = run(40, Mode::Tune, one_kind_of_work(), vec![(0, deed(|kernel, _| {
-        kernel.clamp(attribute(Knob::FifoBatch), 4..=8);
-    }))]);
+    let outcome = run(
+        40,
+        Mode::Tune,
+        one_kind_of_work(),
+        vec![(
+            0,
+            deed(|kernel, _| {
+                kernel.clamp(attribute(Knob::FifoBatch), 4..=8);
+            }),
+        )],
+    );
     let clamped = outcome.events.iter().any(|event| {
         matches!(event, Event::Applied { clamped, .. } if clamped.iter().any(|clamp| clamp.knob == Knob::FifoBatch))
     });
@@ -266,9 +314,17 @@ fn what_the_kernel_clamps_is_recorded_and_not_fought() {
 
 #[test]
 fn a_suspend_voids_one_slice() {
-    let outcome = run(30, Mode::Tune, one_kind_of_work(), vec![(11, deed(|_, clock| {
-        clock.suspend(Nanos(3_600_000_000_000));
-    }))]);
+    let outcome = run(
+        30,
+        Mode::Tune,
+        one_kind_of_work(),
+        vec![(
+            11,
+            deed(|_, clock| {
+                clock.suspend(Nanos(3_600_000_000_000));
+            }),
+        )],
+    );
     let suspended = outcome.events.iter().filter(|event| {
         matches!(event, Event::Evaluation(evaluation) if evaluation.void == Some(VoidReason::Suspended))
     });
