@@ -131,7 +131,7 @@ fn log(happened: &DeviceEvent) {
                 scored,
                 void,
                 "generation"
-            )
+            );
         }
         Event::Top { class, fitness, settings, .. } => {
             tracing::info!(device, class = name(class), fitness, "top genes: {settings}");

@@ -103,7 +103,7 @@ impl Memory {
         match kept.map(|state| serde_json::from_str::<Moilanen>(state)) {
             Some(Ok(pool)) if pool.space() == genes.space() && *pool.config() == numbers => return Ok(pool),
             Some(Ok(_)) => {
-                tracing::info!(device, "the genes are not those of the last run: a new population")
+                tracing::info!(device, "the genes are not those of the last run: a new population");
             }
             Some(Err(error)) => tracing::warn!(device, "the kept population is damaged ({error}): a new one"),
             None => {}
