@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod classify;
+pub mod constant;
 pub mod crash;
 pub mod demo;
 pub mod exact;

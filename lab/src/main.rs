@@ -22,7 +22,7 @@ mod program {
     use tunerd_lab::bench::host::Host;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
-    use tunerd_lab::{Context, classify, crash, demo, exact, latency, overhead, reaction};
+    use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -55,6 +55,8 @@ mod program {
         Overhead(overhead::Options),
         /// Whether continuous sampling counts exactly what the kernel counts
         Exact(exact::Options),
+        /// Whether tunerd takes its own settings for a change of workload
+        Constant(constant::Options),
         /// Whether everything is brought back after tunerd was killed at random moments
         Crash(crash::Options),
     }
@@ -68,6 +70,7 @@ mod program {
                 Self::Latency(options) => latency::run(context, options),
                 Self::Overhead(options) => overhead::run(context, options),
                 Self::Exact(options) => exact::run(context, options),
+                Self::Constant(options) => constant::run(context, options),
                 Self::Crash(options) => crash::run(context, options),
             }
         }

@@ -143,6 +143,15 @@ impl LoopDevice {
         }
         // -1 and 0 mean "as the kernel would have it". A kernel that knows neither leaves what there is.
         let _ = self.queue.set("wbt_lat_usec", "-1");
+        self.reset_read_ahead()
+    }
+
+    /// Lets the kernel choose the read-ahead anew, and the largest request.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn reset_read_ahead(&self) -> Result<()> {
         // A new max_sectors_kb makes the kernel raise read_ahead_kb to its default, and never lower it: from 0
         // it comes out right whatever was there before.
         self.queue.set("read_ahead_kb", "0")?;

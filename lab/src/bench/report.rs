@@ -1,9 +1,12 @@
 //! What a measurement found: a table for people, one JSON object for programs.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table, TableComponent, presets};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
+
+/// Columns of a table, at most: what fits a terminal that is a little wider than the traditional one.
+const WIDTH: u16 = 120;
 
 /// One question with a bound, and what was found.
 #[derive(Clone, Debug, Serialize)]
@@ -41,9 +44,11 @@ impl Report {
         R: IntoIterator<Item = String>,
     {
         let mut table = Table::new();
-        table
-            .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Disabled);
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(WIDTH);
+        for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
+            table.set_style(line, '─');
+        }
         table.set_header(columns.iter().copied());
         for row in rows {
             table.add_row(row);

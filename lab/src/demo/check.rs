@@ -4,12 +4,13 @@
 //! found is put beside the default in turns, and only that says what was gained.
 
 use crate::Context;
-use crate::bench::clock::monotonic;
-use crate::bench::diskstat::Activity;
 use crate::bench::fio::Load;
 use crate::bench::loopdev::LoopDevice;
-use anyhow::{Result, ensure};
-use block_types::{Knob, SECTOR_BYTES, Settings};
+use crate::bench::probe::Probe;
+use crate::bench::stats::mean;
+use anyhow::{Context as _, Result, ensure};
+use block_types::{Knob, Settings};
+use sampler::Duty;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -18,11 +19,11 @@ const BLOCK: Duration = Duration::from_millis(900);
 /// Quadruples: default, best, best, default.
 const QUADRUPLES: usize = 3;
 
-/// Bytes a second of the two, and the change in each quadruple, per cent.
+/// Mean latency of reads under the two, and the change in each quadruple, per cent.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Checked {
-    pub(super) default_bytes_per_s: f64,
-    pub(super) best_bytes_per_s: f64,
+    pub(super) default_ms: f64,
+    pub(super) best_ms: f64,
     pub(super) changes_per_cent: Vec<f64>,
 }
 
@@ -31,15 +32,15 @@ impl Checked {
     pub(super) fn words(&self) -> String {
         let low = self.changes_per_cent.iter().copied().fold(f64::INFINITY, f64::min);
         let high = self.changes_per_cent.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let change = (self.best_bytes_per_s / self.default_bytes_per_s - 1.0) * 100.0;
-        let verdict = if low > 0.0 {
+        let verdict = if high < 0.0 {
             "gained"
-        } else if high < 0.0 {
+        } else if low > 0.0 {
             "LOST"
         } else {
-            "nothing gained that stands out"
+            "nothing gained"
         };
-        format!("{change:+.0} % ({low:+.0} to {high:+.0}): {verdict}")
+        let (from, to) = (self.default_ms, self.best_ms);
+        format!("{verdict}: {from:.2} to {to:.2} ms ({low:+.0} to {high:+.0} %)")
     }
 }
 
@@ -73,40 +74,48 @@ pub(super) fn check(
     default: &Settings,
     best: &Settings,
 ) -> Result<Checked> {
+    let probe = Probe::open(device, Duty::default())?;
     let mut running = load.start()?;
     context.interrupt.sleep(Duration::from_secs(1))?;
-    let mut rates = Vec::new();
+    let mut latencies = Vec::new();
     for index in 0..QUADRUPLES * 4 {
-        let settings = if matches!(index % 4, 1 | 2) { best } else { default };
+        let settings = if is_best(index) { best } else { default };
         apply(device, settings)?;
         context.interrupt.sleep(SETTLE)?;
-        let (began, before) = (monotonic(), Activity::read(device.name())?);
+        let before = probe.read()?;
         context.interrupt.sleep(BLOCK)?;
-        let (ended, after) = (monotonic(), Activity::read(device.name())?);
-        let sectors = after.read_sectors + after.write_sectors - before.read_sectors - before.write_sectors;
-        rates.push((sectors * SECTOR_BYTES) as f64 / (ended - began).as_secs_f64());
+        let after = probe.read()?;
+        let reads = match (&before.latency, &after.latency) {
+            (Some(then), Some(now)) => now.since(then).and_then(|latencies| latencies.read.mean()),
+            _ => None,
+        };
+        latencies.push(reads.context("no read was completed")?.as_millis_f64());
     }
     apply(device, default)?;
     ensure!(running.is_alive()?, "fio ended under the check");
     running.stop()?;
-    Ok(compare(&rates))
+    Ok(compare(&latencies))
 }
 
-fn compare(rates: &[f64]) -> Checked {
+const fn is_best(index: usize) -> bool {
+    matches!(index % 4, 1 | 2)
+}
+
+fn compare(latencies: &[f64]) -> Checked {
     let pick = |best: bool| {
-        let mine: Vec<f64> = rates
+        let mine: Vec<f64> = latencies
             .iter()
             .enumerate()
-            .filter(|(index, _)| matches!(index % 4, 1 | 2) == best)
-            .map(|(_, rate)| *rate)
+            .filter(|(index, _)| is_best(*index) == best)
+            .map(|(_, latency)| *latency)
             .collect();
-        crate::bench::stats::mean(&mine).unwrap_or(0.0)
+        mean(&mine).unwrap_or(0.0)
     };
-    let changes = rates
+    let changes = latencies
         .chunks_exact(4)
-        .map(|four| ((four[1] + four[2]) / (four[0] + four[3]).max(1.0) - 1.0) * 100.0)
+        .map(|four| ((four[1] + four[2]) / (four[0] + four[3]) - 1.0) * 100.0)
         .collect();
-    Checked { default_bytes_per_s: pick(false), best_bytes_per_s: pick(true), changes_per_cent: changes }
+    Checked { default_ms: pick(false), best_ms: pick(true), changes_per_cent: changes }
 }
 
 #[cfg(test)]
@@ -115,11 +124,11 @@ mod tests {
 
     #[test]
     fn a_gain_must_show_every_time() {
-        let gained = compare(&[100.0, 120.0, 121.0, 101.0, 100.0, 118.0, 119.0, 99.0]);
-        assert!(gained.words().ends_with(": gained"), "{}", gained.words());
-        let unsure = compare(&[100.0, 120.0, 121.0, 101.0, 100.0, 95.0, 99.0, 99.0]);
-        assert!(unsure.words().contains("nothing gained"), "{}", unsure.words());
-        let lost = compare(&[100.0, 80.0, 81.0, 101.0]);
-        assert!(lost.words().ends_with(": LOST"), "{}", lost.words());
+        let gained = compare(&[3.0, 1.0, 1.1, 3.1, 3.0, 1.2, 1.0, 2.9]);
+        assert!(gained.words().starts_with("gained: 3.00 to "), "{}", gained.words());
+        let unsure = compare(&[3.0, 1.0, 1.1, 3.1, 3.0, 3.2, 3.0, 2.9]);
+        assert!(unsure.words().starts_with("nothing gained"), "{}", unsure.words());
+        let lost = compare(&[1.0, 2.0, 2.0, 1.0]);
+        assert!(lost.words().starts_with("LOST"), "{}", lost.words());
     }
 }

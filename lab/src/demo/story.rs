@@ -50,6 +50,8 @@ pub(super) struct Return {
 pub(super) struct Story {
     pub(super) source: String,
     pub(super) source_reason: String,
+    /// What slices are scored by.
+    pub(super) objective: String,
     pub(super) originals: Settings,
     pub(super) chapters: BTreeMap<String, Chapter>,
     pub(super) changes: Vec<Change>,
@@ -122,6 +124,7 @@ impl Story {
             self.void += 1;
             return Ok(());
         };
+        self.objective = field(event, "objective")?;
         self.last = format!("{class}, generation {generation}, child {child}");
         let settings: Settings = field(event, "settings")?;
         let is_default = settings.iter().all(|found| self.originals.get(found.knob) == Some(found.value));
@@ -133,6 +136,15 @@ impl Story {
             chapter.best = Some((fitness, settings));
         }
         Ok(())
+    }
+
+    /// A score as people say it: fitness is bytes a second, or one over the mean latency in seconds.
+    pub(super) fn score(&self, fitness: Option<f64>) -> String {
+        match fitness {
+            None => "-".to_owned(),
+            Some(fitness) if self.objective == "latency" => format!("{:.2} ms", 1e3 / fitness),
+            Some(fitness) => format!("{:.0} MB/s", fitness / 1e6),
+        }
     }
 
     /// Those of the settings that are not the original ones.
@@ -182,6 +194,15 @@ mod tests {
         let mut both = settings;
         both.set(Knob::NrRequests, KnobValue::Number(256));
         assert_eq!(story.differences(&both).to_string(), "fifo_batch=1");
+    }
+
+    #[test]
+    fn scores_are_in_the_objectives_unit() {
+        let mut story = Story { objective: "latency".to_owned(), ..Story::default() };
+        assert_eq!(story.score(Some(500.0)), "2.00 ms");
+        story.objective = "throughput".to_owned();
+        assert_eq!(story.score(Some(5e8)), "500 MB/s");
+        assert_eq!(story.score(None), "-");
     }
 
     #[test]

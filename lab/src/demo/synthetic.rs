@@ -49,18 +49,15 @@ fn report(story: &Story) -> Report {
          a disk.",
     );
     report.table(
-        "Fingerprints, and the (made-up) score of single slices, MB/s",
-        &["fingerprint", "windows", "generations", "default", "best", "stored for its return"],
+        "Fingerprints, and the (made-up) score of single slices",
+        &["fingerprint", "windows", "generations", "default", "best", "stored genes"],
         story.chapters.iter().map(|(class, chapter)| {
-            let score = |score: Option<f64>| {
-                score.map_or_else(|| "-".to_owned(), |score| format!("{:.0}", score / 1e6))
-            };
             [
                 class.clone(),
                 chapter.windows.to_string(),
                 chapter.generations.to_string(),
-                score(chapter.default_score()),
-                score(chapter.best.as_ref().map(|(fitness, _)| *fitness)),
+                story.score(chapter.default_score()),
+                story.score(chapter.best.as_ref().map(|(fitness, _)| *fitness)),
                 chapter
                     .top
                     .as_ref()
