@@ -1,13 +1,14 @@
 //! The only hand that writes to a device: it saves, writes, reads back, tells its own side effects from a foreign
 //! hand, and puts everything back.
 
-use crate::catalogue::may_reset;
-use crate::journal::{Journal, Opened};
+use crate::catalogue::{is_bound_to_scheduler, may_reset};
+use crate::journal::Journal;
 use crate::lock::DeviceLock;
 use crate::put_back::put_back;
 use crate::report::RestoreReport;
+use crate::story::Opened;
 use crate::{GuardError, Plan};
-use block_types::{Knob, KnobValue, Settings};
+use block_types::{Elevator, Knob, KnobValue, Settings};
 use kernfs::{Disk, KnobErrorKind};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -106,14 +107,7 @@ impl Guard {
     /// cleared up, or what reading the device or writing the journal met.
     pub fn take(disk: Disk, config: &GuardConfig) -> Result<Self, GuardError> {
         let lock = DeviceLock::take(&config.run_dir, disk.name(), Duration::ZERO)?;
-        let opened = Opened::new(
-            disk.name().to_owned(),
-            kernfs::boot_id(disk.kernel().as_ref())?,
-            disk.diskseq()?,
-            std::process::id(),
-            disk.read_settings()?.settings,
-            disk.tag_depth()?,
-        );
+        let opened = Opened::read(&disk)?;
         let journal = Journal::create(&config.state_dir, opened)?;
         Ok(Self { disk, journal, yielded: BTreeSet::new(), _lock: lock })
     }
@@ -137,9 +131,10 @@ impl Guard {
     }
 
     /// Writes a plan, step by step: intention on disk, write, all knobs read back. What has its value by then is
-    /// not written, and neither is what was yielded.
+    /// not written, and neither is what was yielded, or what would undo what was yielded.
     ///
-    /// A knob that refuses does not stop the others.
+    /// A knob that refuses does not stop the others. One whose original is not known, because it could not be read
+    /// at first, is refused here: it could not be put back.
     ///
     /// # Errors
     /// Where the journal cannot be written (the device is then not written either), or the device has gone.
@@ -148,7 +143,12 @@ impl Guard {
         for step in plan.steps() {
             let (knob, wanted) = (step.knob, step.value);
             let now = self.current();
-            if self.yielded.contains(&knob) || now.get(knob) == Some(wanted) {
+            if self.is_theirs(knob) || now.get(knob) == Some(wanted) {
+                continue;
+            }
+            if !self.can_be_put_back(knob) {
+                let why = "its original value is not known, so that it could not be put back".to_owned();
+                applied.failed.push(WriteFailure { knob, why });
                 continue;
             }
             let under = now.elevator();
@@ -162,7 +162,10 @@ impl Guard {
                 }
                 applied.failed.push(WriteFailure { knob, why: error.to_string() });
             }
-            self.read_back(knob, &mut applied.side_effects)?;
+            let changed = self.journal.know(&self.disk.read_settings()?.settings)?;
+            for setting in changed.iter().filter(|setting| setting.knob != knob) {
+                applied.side_effects.set(setting.knob, setting.value);
+            }
             if outcome.is_ok() {
                 let read_back = self.current().get(knob);
                 applied.written.push(Written { knob, wanted, read_back, took });
@@ -174,52 +177,46 @@ impl Guard {
         Ok(applied)
     }
 
-    /// Takes over what the kernel made of our write of `knob`, and of what that resets. Anything else that has
-    /// changed was somebody else's doing and is left for [`Self::foreign`] to find.
-    fn read_back(&mut self, knob: Knob, side_effects: &mut Settings) -> Result<(), GuardError> {
-        let now = self.disk.read_settings()?.settings;
-        let ours = |other: Knob| other == knob || may_reset(knob, other);
-        let known = self.current();
-        let changed: Settings = now
-            .iter()
-            .filter(|setting| ours(setting.knob) && known.get(setting.knob) != Some(setting.value))
-            .collect();
-        let gone: BTreeSet<Knob> = known
-            .iter()
-            .map(|setting| setting.knob)
-            .filter(|&other| ours(other) && now.get(other).is_none())
-            .collect();
-        for setting in changed.iter().filter(|setting| setting.knob != knob) {
-            side_effects.set(setting.knob, setting.value);
-        }
-        self.journal.know(changed, gone)
+    /// Whether a knob, or one that writing it sets anew, was yielded.
+    fn is_theirs(&self, knob: Knob) -> bool {
+        let undoes = |theirs: Knob| match knob {
+            Knob::Scheduler => is_bound_to_scheduler(theirs),
+            _ => may_reset(knob, theirs),
+        };
+        self.yielded.iter().any(|&theirs| theirs == knob || undoes(theirs))
+    }
+
+    /// Whether its original is known, or it goes with a scheduler that is not the original one.
+    fn can_be_put_back(&self, knob: Knob) -> bool {
+        let baseline = &self.journal.story().baseline;
+        let goes = |owner: Elevator| baseline.elevator().is_some_and(|original| original != owner);
+        baseline.get(knob).is_some() || knob.elevator().is_some_and(goes)
     }
 
     /// Looks for knobs that are not as we last saw them. They are somebody else's from now on.
     ///
     /// Where the scheduler itself was switched, its knobs and those that a switch resets went with it: only the
-    /// scheduler is named, and the rest is taken over as found.
+    /// scheduler is named, and the rest is taken over as found, to be put back to that.
     ///
     /// # Errors
     /// Where the device has gone or cannot be read, or the journal cannot be written.
     pub fn foreign(&mut self) -> Result<Vec<Foreign>, GuardError> {
         let now = self.disk.read_settings()?.settings;
+        if !self.journal.story().pending.is_empty() {
+            self.journal.know(&now)?;
+        }
         let known = self.current().clone();
         let mut knobs: BTreeSet<Knob> = now.iter().chain(known.iter()).map(|setting| setting.knob).collect();
-        let switched = now.get(Knob::Scheduler) != known.get(Knob::Scheduler);
-        let mut found = Vec::new();
-        if switched {
-            let along: BTreeSet<Knob> =
-                knobs.iter().copied().filter(|&knob| may_reset(Knob::Scheduler, knob)).collect();
-            knobs.retain(|knob| !along.contains(knob));
-            let changed = now.iter().filter(|setting| along.contains(&setting.knob)).collect();
-            let gone = along.into_iter().filter(|&knob| now.get(knob).is_none()).collect();
-            self.journal.know(changed, gone)?;
+        if now.get(Knob::Scheduler) != known.get(Knob::Scheduler) {
+            self.journal.adopt(&now)?;
+            knobs.retain(|&knob| !may_reset(Knob::Scheduler, knob));
+            self.yielded.retain(|&knob| !is_bound_to_scheduler(knob));
         }
+        let mut found = Vec::new();
         for knob in knobs {
             let (ours, there) = (known.get(knob), now.get(knob));
             if ours != there {
-                self.journal.yield_to(knob, there)?;
+                self.journal.yield_to(knob, &now)?;
                 self.yielded.insert(knob);
                 found.push(Foreign { knob, ours, found: there });
             }
@@ -230,9 +227,9 @@ impl Guard {
     /// Puts the originals back, as far as they are still ours to put back, and lets go of the device. The journal
     /// stays where something could not be put back.
     #[must_use]
-    pub fn restore(self) -> RestoreReport {
+    pub fn restore(mut self) -> RestoreReport {
         let device = self.disk.name().to_owned();
-        let report = match put_back(&self.disk, self.journal.story()) {
+        let report = match put_back(&self.disk, &mut self.journal) {
             Ok(report) => report,
             Err(error) if error.is_gone() || !self.disk.is_present() => {
                 RestoreReport::of(device).note("the device has gone, and its settings with it")
@@ -244,7 +241,7 @@ impl Guard {
         }
         match self.journal.remove() {
             Ok(()) => report,
-            Err(error) => report.fail(format_args!("the journal could not be removed: {error}")),
+            Err(error) => report.fail(error),
         }
     }
 }

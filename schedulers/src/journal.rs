@@ -6,129 +6,22 @@
 //! write would also be felt by the very disk that is being measured.)
 
 use crate::GuardError;
-use block_types::{Elevator, Knob, KnobValue, Setting, Settings};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::catalogue::may_reset;
+use crate::story::{Opened, Record, Story, VERSION};
+use block_types::{Elevator, Knob, Setting, Settings};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The format of the records.
-const VERSION: u32 = 1;
 /// From this length on the journal is written anew with what it says; a day of tuning would be 50 MB.
 const COMPACT_BYTES: u64 = 256 << 10;
 
-/// The first record: whose journal it is, and how the device was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Opened {
-    pub(crate) version: u32,
-    pub(crate) device: String,
-    pub(crate) boot_id: String,
-    pub(crate) diskseq: Option<u64>,
-    pub(crate) pid: u32,
-    pub(crate) originals: Settings,
-    /// The driver's tag depth, where debugfs told it: `nr_requests` under `none` may say something else.
-    pub(crate) tag_depth: Option<u64>,
-}
-
-impl Opened {
-    pub(crate) const fn new(
-        device: String,
-        boot_id: String,
-        diskseq: Option<u64>,
-        pid: u32,
-        originals: Settings,
-        tag_depth: Option<u64>,
-    ) -> Self {
-        Self { version: VERSION, device, boot_id, diskseq, pid, originals, tag_depth }
-    }
-}
-
-/// A line.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "kebab-case")]
-enum Record {
-    Opened(Opened),
-    /// About to be written; under which scheduler.
-    Intends { setting: Setting, under: Option<Elevator> },
-    /// Read back after the last intention: what changed, and which knobs are no longer there.
-    Known { changed: Settings, gone: BTreeSet<Knob> },
-    /// Somebody else wrote it.
-    Yields { knob: Knob, found: Option<KnobValue> },
-    /// Everything so far, at a compaction.
-    Story(Box<Story>),
-}
-
-/// What a journal says: enough to tell our values from others', and to put the originals back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Story {
-    pub(crate) opened: Opened,
-    /// Every knob as last read back.
-    pub(crate) known: Settings,
-    /// Written, or about to be, and not yet read back.
-    pub(crate) pending: Option<Setting>,
-    /// Knobs that we wrote.
-    pub(crate) touched: BTreeSet<Knob>,
-    /// Whether `nr_requests` was written under `none`, which resizes the driver's tags.
-    pub(crate) resized_tags: bool,
-    /// Knobs that somebody else wrote, and what they made of them.
-    pub(crate) yielded: BTreeMap<Knob, Option<KnobValue>>,
-}
-
-impl Story {
-    pub(crate) fn begin(opened: Opened) -> Self {
-        Self {
-            known: opened.originals.clone(),
-            opened,
-            pending: None,
-            touched: BTreeSet::new(),
-            resized_tags: false,
-            yielded: BTreeMap::new(),
-        }
-    }
-
-    pub(crate) fn intend(&mut self, setting: Setting, under: Option<Elevator>) {
-        self.pending = Some(setting);
-        self.touched.insert(setting.knob);
-        self.resized_tags |= setting.knob == Knob::NrRequests && under == Some(Elevator::None);
-    }
-
-    pub(crate) fn know(&mut self, changed: &Settings, gone: &BTreeSet<Knob>) {
-        for setting in changed.iter() {
-            self.known.set(setting.knob, setting.value);
-        }
-        for knob in gone {
-            self.known.0.remove(knob);
-        }
-        self.pending = None;
-    }
-
-    pub(crate) fn yield_to(&mut self, knob: Knob, found: Option<KnobValue>) {
-        self.yielded.insert(knob, found);
-        match found {
-            Some(value) => self.known.set(knob, value),
-            None => self.known.0.remove(&knob),
-        };
-    }
-
-    fn tell(&mut self, record: Record) {
-        match record {
-            Record::Opened(_) => {}
-            Record::Intends { setting, under } => self.intend(setting, under),
-            Record::Known { changed, gone } => self.know(&changed, &gone),
-            Record::Yields { knob, found } => self.yield_to(knob, found),
-            Record::Story(story) => *self = *story,
-        }
-    }
-}
-
-/// The journal of one device, open for appending, and what it says so far.
+/// The journal of one device, and what it says so far.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    file: File,
+    /// Open for appending; `None` while the file does not say (all of) what `story` does.
+    file: Option<File>,
     bytes: u64,
     story: Story,
 }
@@ -151,9 +44,14 @@ impl Journal {
         if path.exists() {
             return Err(GuardError::LeftBehind { path });
         }
-        let line = line(&Record::Opened(opened.clone())).map_err(GuardError::io("write", &path))?;
-        let file = replace(&path, &line).map_err(GuardError::io("write the journal", &path))?;
-        Ok(Self { path, file, bytes: line.len() as u64, story: Story::begin(opened) })
+        let mut journal = Self::resume(path, Story::begin(opened));
+        journal.rewrite().map_err(journal.error())?;
+        Ok(journal)
+    }
+
+    /// Goes on with a journal that was read; its file is written anew at the first record.
+    pub(crate) const fn resume(path: PathBuf, story: Story) -> Self {
+        Self { path, file: None, bytes: 0, story }
     }
 
     pub(crate) const fn story(&self) -> &Story {
@@ -164,27 +62,57 @@ impl Journal {
         self.append(Record::Intends { setting, under })
     }
 
-    pub(crate) fn know(&mut self, changed: Settings, gone: BTreeSet<Knob>) -> Result<(), GuardError> {
-        self.append(Record::Known { changed, gone })?;
-        if self.bytes > COMPACT_BYTES {
-            let mut lines = line(&Record::Opened(self.story.opened.clone())).map_err(self.error())?;
-            let story = Record::Story(Box::new(self.story.clone()));
-            lines.extend(line(&story).map_err(self.error())?);
-            self.file = replace(&self.path, &lines).map_err(self.error())?;
-            self.bytes = lines.len() as u64;
-        }
-        Ok(())
+    /// Takes over, of how the device is now, what our unresolved writes can have changed. Anything else that has
+    /// changed was somebody else's doing. Answers what changed.
+    pub(crate) fn know(&mut self, now: &Settings) -> Result<Settings, GuardError> {
+        let reaches = |knob: Knob| {
+            self.story.pending.iter().any(|setting| setting.knob == knob || may_reset(setting.knob, knob))
+        };
+        let known = &self.story.known;
+        let changed: Settings = now
+            .iter()
+            .filter(|setting| reaches(setting.knob) && known.get(setting.knob) != Some(setting.value))
+            .collect();
+        let gone = known.iter().map(|setting| setting.knob);
+        let gone = gone.filter(|&knob| reaches(knob) && now.get(knob).is_none()).collect();
+        self.append(Record::Known { changed: changed.clone(), gone })?;
+        Ok(changed)
     }
 
-    pub(crate) fn yield_to(&mut self, knob: Knob, found: Option<KnobValue>) -> Result<(), GuardError> {
-        self.append(Record::Yields { knob, found })
+    pub(crate) fn yield_to(&mut self, knob: Knob, now: &Settings) -> Result<(), GuardError> {
+        self.append(Record::Yields { knob, found: now.get(knob), under: now.elevator() })
     }
 
+    pub(crate) fn adopt(&mut self, now: &Settings) -> Result<(), GuardError> {
+        let along = now.iter().filter(|setting| may_reset(Knob::Scheduler, setting.knob)).collect();
+        self.append(Record::Adopts { along })
+    }
+
+    /// Adds a record. What is in memory holds it even if the file could not be written; the next one that can be
+    /// makes up for it.
     fn append(&mut self, record: Record) -> Result<(), GuardError> {
-        let line = line(&record).map_err(self.error())?;
-        self.file.write_all(&line).map_err(self.error())?;
-        self.bytes += line.len() as u64;
+        let line = line(&record);
         self.story.tell(record);
+        let result = match self.file.take() {
+            Some(mut file) if self.bytes <= COMPACT_BYTES => line.and_then(|line| {
+                file.write_all(&line)?;
+                self.bytes += line.len() as u64;
+                self.file = Some(file);
+                Ok(())
+            }),
+            _ => self.rewrite(),
+        };
+        result.map_err(self.error())
+    }
+
+    /// Writes the file anew, with everything so far.
+    fn rewrite(&mut self) -> io::Result<()> {
+        let mut lines = line(&Record::Opened(self.story.opened.clone()))?;
+        if self.story != Story::begin(self.story.opened.clone()) {
+            lines.extend(line(&Record::Story(Box::new(self.story.clone())))?);
+        }
+        self.file = Some(replace(&self.path, &lines)?);
+        self.bytes = lines.len() as u64;
         Ok(())
     }
 
@@ -193,8 +121,11 @@ impl Journal {
     }
 
     /// Ends the journal: everything is put back.
-    pub(crate) fn remove(self) -> io::Result<()> {
-        std::fs::remove_file(&self.path)
+    pub(crate) fn remove(self) -> Result<(), GuardError> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(GuardError::io("remove the journal", self.path)),
+        }
     }
 }
 
@@ -262,6 +193,7 @@ fn parse(text: &[u8]) -> Read {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use block_types::KnobValue;
 
     fn setting(knob: Knob, value: u64) -> Setting {
         Setting { knob, value: KnobValue::Number(value) }
@@ -273,16 +205,18 @@ mod tests {
 
     fn opened() -> Opened {
         let originals = settings(&[(Knob::FifoBatch, 16), (Knob::ReadAheadKb, 128)]);
-        Opened::new("sda".to_owned(), "boot".to_owned(), Some(3), 42, originals, Some(32))
+        let (device, boot_id) = ("sda".to_owned(), "boot".to_owned());
+        let (diskseq, tag_depth, wbt_by_hand) = (Some(3), Some(32), Some(false));
+        Opened { version: VERSION, device, boot_id, diskseq, pid: 42, originals, tag_depth, wbt_by_hand }
     }
 
     fn written(dir: &Path, writes: u64) -> Story {
         let mut journal = Journal::create(dir, opened()).unwrap();
         for value in 0..writes {
             journal.intend(setting(Knob::FifoBatch, value), Some(Elevator::MqDeadline)).unwrap();
-            journal.know(settings(&[(Knob::FifoBatch, value)]), BTreeSet::new()).unwrap();
+            journal.know(&settings(&[(Knob::FifoBatch, value), (Knob::ReadAheadKb, 128)])).unwrap();
         }
-        journal.yield_to(Knob::ReadAheadKb, Some(KnobValue::Number(4))).unwrap();
+        journal.yield_to(Knob::ReadAheadKb, &settings(&[(Knob::ReadAheadKb, 4)])).unwrap();
         journal.intend(setting(Knob::FifoBatch, 77), Some(Elevator::MqDeadline)).unwrap();
         journal.story().clone()
     }
@@ -346,6 +280,19 @@ mod tests {
         assert!(problems.len() == 1 && problems[0].starts_with("line 3"), "{problems:?}");
         std::fs::write(&path, "{}\n").unwrap();
         assert!(matches!(super::read(&path).unwrap(), Read::Damaged(_)));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_a_full_disk_kept_out_is_made_up_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), opened()).unwrap();
+        journal.file = Some(File::options().write(true).open("/dev/full").unwrap());
+        let error = journal.intend(setting(Knob::FifoBatch, 1), None).unwrap_err();
+        assert!(matches!(error, GuardError::Io { .. }), "{error}");
+        journal.know(&settings(&[(Knob::FifoBatch, 1), (Knob::ReadAheadKb, 128)])).unwrap();
+        assert_eq!(journal.story().known.number(Knob::FifoBatch), Some(1));
+        assert_eq!(read_story(&path_of(dir.path(), "sda")), (journal.story().clone(), Vec::new()));
     }
 
     proptest::proptest! {

@@ -85,7 +85,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = DeviceLock::take(dir.path(), "sda", Duration::ZERO).unwrap();
         let error = DeviceLock::take(dir.path(), "sda", Duration::from_millis(50)).unwrap_err();
-        assert!(matches!(&error, GuardError::HeldBy { pid: Some(pid), .. } if *pid == std::process::id()), "{error}");
+        assert!(
+            matches!(&error, GuardError::HeldBy { pid: Some(pid), .. } if *pid == std::process::id()),
+            "{error}"
+        );
         assert!(DeviceLock::take(dir.path(), "sdb", Duration::ZERO).is_ok());
         drop(first);
         assert!(DeviceLock::take(dir.path(), "sda", Duration::ZERO).is_ok());

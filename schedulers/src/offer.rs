@@ -69,7 +69,9 @@ impl Offer {
         let active = readout.scheduler.active.clone();
         let mut notes = Vec::new();
         if let ElevatorName::Other(name) = &active {
-            notes.push(format!("scheduler {name} is unknown to this program: only the queue's own knobs are tuned"));
+            notes.push(format!(
+                "scheduler {name} is unknown to this program: only the queue's own knobs are tuned"
+            ));
         }
         for (knob, why) in readout.unsupported.iter().filter(|(knob, _)| **knob != Knob::Scheduler) {
             notes.push(format!("{knob}: {why}"));
@@ -181,8 +183,12 @@ mod tests {
     fn a_disk_under_mq_deadline_offers_its_six_and_the_queues() {
         let kernel = FakeKernel::new().with_disk(FakeDisk::hdd("sda"));
         let offer = offer(&kernel, "sda");
-        let tuned: Vec<Knob> =
-            offer.knobs.iter().filter(|(_, offered)| offered.tuned_by_default).map(|(knob, _)| *knob).collect();
+        let tuned: Vec<Knob> = offer
+            .knobs
+            .iter()
+            .filter(|(_, offered)| offered.tuned_by_default)
+            .map(|(knob, _)| *knob)
+            .collect();
         assert_eq!(
             tuned,
             [

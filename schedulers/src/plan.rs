@@ -15,10 +15,10 @@ pub struct Plan {
 
 /// What to write to get from `now` to `wanted`. A knob that has its value is not written: a no-op write can drain
 /// the queue for a second. A knob that is not there, and will not be after a switch that is part of the plan, is
-/// left out.
+/// left out; so is a switch away from a scheduler that tunerd does not know and could not switch back to.
 #[must_use]
 pub fn plan(now: &Settings, wanted: &Settings) -> Plan {
-    let switches = wanted.elevator().is_some_and(|target| now.elevator() != Some(target));
+    let switches = wanted.elevator().zip(now.elevator()).is_some_and(|(target, active)| target != active);
     let target = if switches { wanted.elevator() } else { now.elevator() };
     let mut steps: Vec<Setting> = wanted
         .iter()
@@ -36,7 +36,11 @@ pub fn plan(now: &Settings, wanted: &Settings) -> Plan {
     for setting in wanted.iter() {
         let undone = rewritten.iter().any(|&written| may_reset(written, setting.knob));
         let there = now.get(setting.knob).is_some();
-        if undone && there && !rewritten.contains(&setting.knob) && target.is_none_or(|t| setting.knob.is_knob_of(t)) {
+        if undone
+            && there
+            && !rewritten.contains(&setting.knob)
+            && target.is_none_or(|t| setting.knob.is_knob_of(t))
+        {
             steps.push(setting);
         }
     }
@@ -70,7 +74,8 @@ impl Plan {
     #[must_use]
     pub fn split_freezing(&self) -> (Self, Self) {
         let switches = self.steps.iter().any(|step| step.knob == Knob::Scheduler);
-        let draining: Vec<Knob> = self.steps.iter().map(|step| step.knob).filter(|&knob| freezes(knob)).collect();
+        let draining: Vec<Knob> =
+            self.steps.iter().map(|step| step.knob).filter(|&knob| freezes(knob)).collect();
         let undone = |knob: Knob| draining.iter().any(|&written| may_reset(written, knob));
         let waits = |knob: Knob| freezes(knob) || (switches && may_reset(Knob::Scheduler, knob));
         let part = |keep: &dyn Fn(Knob) -> bool| Self {

@@ -1,6 +1,6 @@
 //! After a death: putting back what the journals say.
 
-use crate::journal::{self, Read, Story};
+use crate::journal::{self, Journal, Read};
 use crate::lock::DeviceLock;
 use crate::put_back::put_back;
 use crate::report::RestoreReport;
@@ -67,44 +67,57 @@ fn restore_one(
     device: &str,
     wait: Duration,
 ) -> Result<RestoreReport, GuardError> {
-    let lock = DeviceLock::take(run_dir, device, wait)?;
+    let _lock = DeviceLock::take(run_dir, device, wait)?;
     let path = journal::path_of(state_dir, device);
-    let report = match journal::read(&path) {
+    let (story, problems) = match journal::read(&path) {
         // Whoever held the lock has put everything back meanwhile.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RestoreReport::of(device)),
         Err(error) => return Err(GuardError::io("read the journal", path)(error)),
-        Ok(Read::Nothing) => RestoreReport::of(device).note("the journal had just begun: nothing had been written"),
-        Ok(Read::Damaged(why)) => return Ok(set_aside(&path, device, &why)),
-        Ok(Read::Story(story, problems)) => {
-            let mut report = tell(kernel, &story, device)?;
-            report.notes.extend(problems.into_iter().map(|problem| format!("{}: {problem}", path.display())));
-            report
+        Ok(Read::Nothing) => {
+            std::fs::remove_file(&path).map_err(GuardError::io("remove the journal", &path))?;
+            return Ok(RestoreReport::of(device).note("the journal had just begun: nothing had been written"));
         }
+        Ok(Read::Damaged(why)) => return Ok(set_aside(&path, device, &why)),
+        Ok(Read::Story(story, problems)) => (*story, problems),
     };
-    if report.failed.is_empty() {
-        std::fs::remove_file(&path).map_err(GuardError::io("remove the journal", &path))?;
+    let problems: Vec<String> =
+        problems.into_iter().map(|problem| format!("{}: {problem}", path.display())).collect();
+    let mut journal = Journal::resume(path, story);
+    let mut report = tell(kernel, &mut journal, device)?;
+    report.notes.extend(problems);
+    if !report.failed.is_empty() {
+        return Ok(report);
     }
-    drop(lock);
-    Ok(report)
+    Ok(match journal.remove() {
+        Ok(()) => report,
+        Err(error) => report.fail(error),
+    })
 }
 
-fn tell(kernel: &Arc<dyn Kernel>, story: &Story, device: &str) -> Result<RestoreReport, GuardError> {
+fn tell(kernel: &Arc<dyn Kernel>, journal: &mut Journal, device: &str) -> Result<RestoreReport, GuardError> {
     let report = RestoreReport::of(device);
-    if kernfs::boot_id(kernel.as_ref())? != story.opened.boot_id {
-        return Ok(report.note("the machine was restarted since, and with it the settings: nothing to put back"));
+    let opened = &journal.story().opened;
+    if kernfs::boot_id(kernel.as_ref())? != opened.boot_id {
+        return Ok(
+            report.note("the machine was restarted since, and with it the settings: nothing to put back")
+        );
     }
+    let gone = "the device has gone, and its settings with it: nothing to put back";
     let disk = match Disk::open(kernel.clone(), device) {
-        Ok(disk) => disk,
-        Err(error) if error.is_gone() => {
-            return Ok(report.note("the device has gone, and its settings with it: nothing to put back"));
-        }
+        Ok(disk) if disk.name() == opened.device => disk,
+        // A partition of another disk has the name now.
+        Ok(_) => return Ok(report.note(gone)),
+        Err(error) if error.is_gone() => return Ok(report.note(gone)),
         Err(error) => return Err(error.into()),
     };
-    if disk.diskseq()? != story.opened.diskseq {
+    if disk.diskseq()? != opened.diskseq {
         let note = "another disk has this name now: nothing was put back on it";
         return Ok(report.note(note));
     }
-    Ok(put_back(&disk, story)?)
+    match put_back(&disk, journal) {
+        Err(error) if error.is_gone() => Ok(report.note(gone)),
+        result => Ok(result?),
+    }
 }
 
 /// A journal that makes no sense must not keep the device from ever being tuned again, nor be lost.
@@ -116,6 +129,8 @@ fn set_aside(path: &PathBuf, device: &str, why: &str) -> RestoreReport {
             "the journal is damaged ({why}) and was moved to {}: the originals are not known",
             aside.display()
         )),
-        Err(error) => report.fail(format_args!("the journal is damaged ({why}) and cannot be moved: {error}")),
+        Err(error) => {
+            report.fail(format_args!("the journal is damaged ({why}) and cannot be moved: {error}"))
+        }
     }
 }

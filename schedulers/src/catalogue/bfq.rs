@@ -11,11 +11,33 @@ const fn knob(
     tuning: Tuning,
     rationale: &'static str,
 ) -> KnobInfo {
-    KnobInfo { knob, unit, range, specials, since: linux(5, 0), resets: &[], freezes: Freeze::No, tuning, rationale }
+    KnobInfo {
+        knob,
+        unit,
+        range,
+        specials,
+        since: linux(5, 0),
+        resets: &[],
+        freezes: Freeze::No,
+        tuning,
+        rationale,
+    }
 }
 
 /// `slice_idle` is left out: it is `slice_idle_us` in jiffies, and writing it loses what is below one.
 pub(super) const KNOBS: &[KnobInfo] = &[
+    KnobInfo {
+        // Coming to 1, it raises slice_idle_us to at least 8000.
+        resets: &[Knob::SliceIdleUs],
+        ..knob(
+            Knob::StrictGuarantees,
+            Unit::Plain,
+            RangeRule::Boolean,
+            &[],
+            Tuning::Fixed,
+            "it serialises dispatch",
+        )
+    },
     knob(
         Knob::SliceIdleUs,
         Unit::Microseconds,
@@ -47,14 +69,6 @@ pub(super) const KNOBS: &[KnobInfo] = &[
         &[0],
         Tuning::Optional,
         "0 lets bfq estimate it from the peak rate, which is rarely beaten",
-    ),
-    knob(
-        Knob::StrictGuarantees,
-        Unit::Plain,
-        RangeRule::Boolean,
-        &[],
-        Tuning::Fixed,
-        "it serialises dispatch",
     ),
     knob(
         Knob::BackSeekMax,

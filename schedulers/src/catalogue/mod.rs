@@ -196,8 +196,24 @@ pub(crate) fn may_reset(written: Knob, other: Knob) -> bool {
     }
 }
 
+/// Whether a knob's value belongs to the scheduler in force: every switch sets it anew. (`wbt_lat_usec` does not:
+/// bfq hides it and gives it back.)
+pub(crate) fn is_bound_to_scheduler(knob: Knob) -> bool {
+    may_reset(Knob::Scheduler, knob) && knob != Knob::WbtLatUsec
+}
+
 fn resets(written: Knob, other: Knob) -> bool {
     info(written).is_some_and(|info| info.resets.contains(&other))
+}
+
+/// How far from what was written a knob may read back because the kernel rounds: to a jiffy of at most 10 ms, or to
+/// a page of at most 64 KiB.
+pub(crate) const fn rounding(knob: Knob) -> u64 {
+    match knob {
+        Knob::ReadExpire | Knob::WriteExpire | Knob::PrioAgingExpire | Knob::TimeoutSync => 10,
+        Knob::ReadAheadKb => 64,
+        _ => 0,
+    }
 }
 
 /// Whether writing the knob drains the queue.
@@ -221,7 +237,11 @@ mod tests {
     fn what_resets_another_is_written_before_it() {
         for info in catalogue() {
             for other in info.resets {
-                assert!(rank(info.knob) < rank(*other), "{} resets {other} and is written after it", info.knob);
+                assert!(
+                    rank(info.knob) < rank(*other),
+                    "{} resets {other} and is written after it",
+                    info.knob
+                );
             }
         }
     }
