@@ -223,7 +223,8 @@ fn report(kills: &[Kill]) -> Report {
         &["knob", "moved", "wrong after restore"],
         ORIGINALS.iter().map(|(knob, _)| *knob).chain(["tag depth"]).map(|knob| {
             let wrong = kills.iter().filter(|kill| kill.wrong.contains_key(knob)).count();
-            let moved = if knob == "tag depth" { "(not told)".to_owned() } else { count(knob).to_string() };
+            let is_gene = knob == "scheduler" || GENES.contains(&knob);
+            let moved = if is_gene { count(knob).to_string() } else { "-".to_owned() };
             [knob.to_owned(), moved, wrong.to_string()]
         }),
     );

@@ -26,7 +26,7 @@ mod live {
         let Ok(device) = LoopDevice::make(&spec()) else {
             return;
         };
-        println!("{}", device.name());
+        println!("{} {}", device.name(), device.directory().display());
         std::thread::sleep(Duration::from_secs(60));
     }
 
@@ -67,14 +67,17 @@ mod live {
     fn a_killed_holder_leaves_no_device() -> Result<(), Failed> {
         let mut child =
             Command::new(std::env::current_exe()?).env(HOLD, "1").stdout(Stdio::piped()).spawn()?;
-        let mut name = String::new();
-        BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut name)?;
-        let attached = is_attached(name.trim());
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
+        let (name, directory) = line.trim().split_once(' ').ok_or("no device and directory")?;
+        let attached = is_attached(name);
         child.kill()?;
         child.wait()?;
+        // The directory is all that can stay behind, and it is empty: the file has no name since it was attached.
+        std::fs::remove_dir(directory)?;
         assert!(attached, "{name:?} was never attached");
         let until = Instant::now() + Duration::from_secs(5);
-        while is_attached(name.trim()) {
+        while is_attached(name) {
             assert!(Instant::now() < until, "{name:?} is still attached");
             std::thread::sleep(Duration::from_millis(20));
         }
