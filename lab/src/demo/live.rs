@@ -246,15 +246,7 @@ fn report(
     let mut report = Report::new(&format!("tunerd on a real loop device, {} s", options.seconds));
     report.table(
         "Fingerprints, and the mean latency of synchronous I/O in slices of the search",
-        &[
-            "fingerprint",
-            "windows",
-            "generations",
-            "default",
-            "best",
-            "stored genes",
-            "checked afterwards",
-        ],
+        &["fingerprint", "windows", "generations", "default", "best", "stored genes", "checked afterwards"],
         story.chapters.iter().map(|(class, chapter)| {
             let words = checked.get(class).map_or_else(|| "-".to_owned(), Checked::words);
             row(story, class, chapter, words)
