@@ -5,6 +5,7 @@ use kernfs::fake::{FakeDisk, FakeKernel};
 use kernfs::{Disk, KPath, Kernel, WbtState};
 use proptest::prelude::*;
 use schedulers::{Guard, GuardConfig, RestoreReport, plan, restore_all};
+use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -77,7 +78,7 @@ pub(crate) fn process<T>(run: impl FnOnce() -> T) -> Option<T> {
     QUIET.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !info.payload_as_str().is_some_and(|text| text.contains(DEATH)) {
+            if !is_death(info.payload()) {
                 usual(info);
             }
         }));
@@ -85,14 +86,17 @@ pub(crate) fn process<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            let text = payload.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(payload.downcast_ref::<&str>().copied());
-            if text.is_some_and(|text| text.contains(DEATH)) {
+            if is_death(&*payload) {
                 return None;
             }
             std::panic::resume_unwind(payload)
         }
     }
+}
+
+fn is_death(payload: &(dyn Any + Send)) -> bool {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or(payload.downcast_ref::<&str>().copied()).is_some_and(|text| text.contains(DEATH))
 }
 
 /// A disk with its knobs set as somebody set them before us.
