@@ -32,6 +32,7 @@
 mod bpf;
 mod clock;
 mod diskstats;
+#[cfg(target_os = "linux")]
 mod duty;
 mod error;
 mod open;

@@ -102,3 +102,84 @@ fn open_kind(
         SourceKind::Diskstats => Arc::new(Diskstats::open(kernel, request)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SourceChoice, Watched};
+    use block_types::{DevNo, Sectors};
+    use kernfs::fake::{FakeDisk, FakeKernel};
+
+    const LOOP0: DevNo = DevNo::new(7, 0);
+
+    fn request(choice: SourceChoice) -> Request {
+        // Nowhere, so that no test touches the machine's own tracefs.
+        Request { choice, tracefs: "/nowhere".into(), ..Request::new([Watched::new("loop0", LOOP0)]) }
+    }
+
+    fn fake() -> (FakeKernel, Arc<dyn Kernel>) {
+        let fake = FakeKernel::new().with_disk(FakeDisk::loopback("loop0"));
+        (fake.clone(), Arc::new(fake))
+    }
+
+    #[test]
+    fn diskstats_answer_totals_and_say_what_they_cannot() {
+        let (_, kernel) = fake();
+        let opened = open(&kernel, &request(SourceChoice::Diskstats)).unwrap();
+        assert_eq!(opened.kind, SourceKind::Diskstats);
+        assert!(opened.why.contains("unknown to it: distances and sizes"), "{}", opened.why);
+        let sample = opened.source.read(LOOP0).unwrap();
+        assert_eq!((sample.bios, sample.latency, sample.first_bio_at), (None, None, None));
+        let unknown = opened.source.read(DevNo::new(8, 0)).unwrap_err();
+        assert!(matches!(unknown, SamplerError::UnknownDisk { .. }), "{unknown}");
+    }
+
+    #[test]
+    fn a_disk_that_leaves_is_gone_and_one_that_is_not_there_is_refused() {
+        let (fake, kernel) = fake();
+        let opened = open(&kernel, &request(SourceChoice::Diskstats)).unwrap();
+        fake.vanish("loop0");
+        let gone = opened.source.read(LOOP0).unwrap_err();
+        assert!(matches!(gone, SamplerError::Gone { .. }), "{gone}");
+        let refused = open(&kernel, &request(SourceChoice::Diskstats)).unwrap_err();
+        assert!(refused.to_string().contains("loop0"), "{refused}");
+    }
+
+    #[test]
+    fn every_source_that_was_tried_gives_its_reason() {
+        let (_, kernel) = fake();
+        let error = open(&kernel, &request(SourceChoice::Tracefs)).unwrap_err();
+        let SamplerError::NoSource { tried } = error else { panic!("{error}") };
+        assert_eq!(tried.len(), 1);
+        assert_eq!(tried[0].0, SourceKind::Tracefs);
+        let why = explain(SourceKind::Diskstats, &[(SourceKind::Bpf, "not root".into())], &["a note".into()]);
+        assert_eq!(
+            why,
+            "diskstats works here, bpf does not (not root); unknown to it: distances and sizes of bios, and \
+             latencies other than the mean; a note"
+        );
+    }
+
+    #[test]
+    fn requests_that_nothing_could_serve_are_refused() {
+        let (_, kernel) = fake();
+        let refuse = |request: Request, words: &str| {
+            let error = open(&kernel, &request).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        };
+        let base = request(SourceChoice::Diskstats);
+        let disk = Watched::new("loop0", LOOP0);
+        refuse(Request { disks: vec![disk.clone(), disk], ..base.clone() }, "loop0 twice");
+        let many = (0..65).map(|n| Watched::new(format!("sd{n}"), DevNo::new(8, n))).collect();
+        refuse(Request { disks: many, ..base.clone() }, "65 disks");
+        for on_share in [0.0, -1.0, 1.5, f64::NAN] {
+            let duty = Duty::Cycle { on_share, period: Nanos::from_millis(100), above_iops: 1 };
+            refuse(Request { duty, ..base.clone() }, "on-share");
+        }
+        for period in [0, 5, 250] {
+            let duty = Duty::Cycle { on_share: 0.1, period: Nanos::from_millis(period), above_iops: 1 };
+            refuse(Request { duty, ..base.clone() }, "period");
+        }
+        assert_eq!(Request { near: Sectors(25), ..base.clone() }, base);
+    }
+}

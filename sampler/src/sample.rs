@@ -124,7 +124,8 @@ pub struct ProbeCost {
 ///
 /// Once the queue is idle, [`bios`](Self::bios) − [`unqueued`](Self::unqueued) + [`splits`](Self::splits) =
 /// [`requests`](Self::requests) + [`bio_merges`](Self::bio_merges), and
-/// [`requests`](Self::requests) − [`rq_merges`](Self::rq_merges) = reads + writes completed.
+/// [`requests`](Self::requests) − [`rq_merges`](Self::rq_merges) = reads + writes completed +
+/// [`unseen`](Self::unseen).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExactCounters {
     /// Bios submitted, flushes included.
@@ -146,6 +147,10 @@ pub struct ExactCounters {
     /// Probe calls that the kernel left out because the same probe was already running on that CPU: 0, or the
     /// counts are not exact.
     pub missed: u64,
+    /// Requests that diskstats saw complete and the probes did not, where that can be known: nothing was in flight
+    /// when accounting began and when this was read, and accounting never paused. 0, or the counts of completions
+    /// are not exact: the kernel ran no BPF program in the context that an interrupt with completions landed on.
+    pub unseen: u64,
 }
 
 impl ExactCounters {
@@ -161,11 +166,12 @@ impl ExactCounters {
         self.completed[0].saturating_add(self.completed[1])
     }
 
-    /// Whether the accounts balance, as they do once the queue is idle.
+    /// Whether the accounts balance, as they do once the queue is idle. Completions that no probe saw are in.
     #[must_use]
     pub const fn balanced(&self) -> bool {
         self.arrivals() == self.requests.saturating_add(self.bio_merges)
-            && self.requests == self.completed_requests().saturating_add(self.rq_merges)
+            && self.requests
+                == self.completed_requests().saturating_add(self.unseen).saturating_add(self.rq_merges)
     }
 
     /// What was counted since `earlier`; `None` where any counter went backwards.
@@ -184,6 +190,8 @@ impl ExactCounters {
             completed: groups(self.completed, earlier.completed)?,
             completed_sectors: groups(self.completed_sectors, earlier.completed_sectors)?,
             missed: self.missed.checked_sub(earlier.missed)?,
+            // Not a counter: unknown, and so 0, while anything is in flight.
+            unseen: self.unseen.saturating_sub(earlier.unseen),
         })
     }
 }

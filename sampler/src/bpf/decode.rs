@@ -61,6 +61,7 @@ impl Counters {
             completed: groups(counter::X_DONE),
             completed_sectors: groups(counter::X_DONE_SECTORS),
             missed,
+            unseen: 0,
         }
     }
 }

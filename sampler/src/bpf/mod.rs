@@ -41,6 +41,8 @@ struct Reading {
     sums: WideSums,
     /// When diskstats last said that nothing was in flight.
     idle_at: Nanos,
+    /// Requests completed when exact accounting began, if nothing was in flight then and it never paused.
+    baseline: Option<u64>,
 }
 
 /// What the thread and the callers share.
@@ -112,6 +114,14 @@ impl Bpf {
             board: Mutex::new((board, false)),
             changed: Condvar::new(),
         });
+        let readings = disks
+            .iter()
+            .map(|disk| {
+                let totals = disk.read()?;
+                let baseline = (totals.in_flight.requests() == 0).then(|| totals.completed.requests());
+                Ok(Reading { baseline, ..Reading::default() })
+            })
+            .collect::<Result<Vec<_>, SamplerError>>()?;
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("duty-cycle".to_owned())
@@ -121,7 +131,7 @@ impl Bpf {
                 why: error.to_string(),
             })?;
         Ok(Self {
-            readings: Mutex::new(vec![Reading::default(); disks.len()]),
+            readings: Mutex::new(readings),
             disks,
             exact: loaded.exact,
             notes: loaded.notes,
@@ -176,6 +186,9 @@ impl Source for Bpf {
 
     fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError> {
         let index = self.index(disk)?;
+        if !active {
+            lock(&self.readings)[index].baseline = None;
+        }
         self.shared.switch(|board, now| board.set_active(index, active, now))?;
         let mut programs = lock(&self.programs);
         if lock(&self.shared.board).0.any_active() {
@@ -187,6 +200,9 @@ impl Source for Bpf {
     }
 
     fn set_probing(&self, probing: Probing) -> Result<(), SamplerError> {
+        if matches!(probing, Probing::Off | Probing::Cycle) {
+            lock(&self.readings).iter_mut().for_each(|reading| reading.baseline = None);
+        }
         self.shared.switch(|board, now| board.set_probing(probing, now))
     }
 
@@ -211,7 +227,16 @@ impl Source for Bpf {
             return Ok(None);
         }
         let missed = cost::sum(&cost::programs(&self.ids)).missed;
-        Ok(Some(Counters::sum(&self.shared.maps.counters(index)?).exact(missed)))
+        let mut exact = Counters::sum(&self.shared.maps.counters(index)?).exact(missed);
+        // Afterwards, so that idle means that all was counted that ever will be.
+        let totals = self.disks[index].read()?;
+        if let Some(baseline) = lock(&self.readings)[index].baseline
+            && totals.in_flight.requests() == 0
+        {
+            let completed = totals.completed.requests().saturating_sub(baseline);
+            exact.unseen = completed.saturating_sub(exact.completed_requests());
+        }
+        Ok(Some(exact))
     }
 
     fn notes(&self) -> Vec<String> {
