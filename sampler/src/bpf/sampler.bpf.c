@@ -81,6 +81,12 @@ struct {
 	__type(value, struct latencies);
 } latencies SEC(".maps");
 
+/*
+ * Shows the verifier what the compiler knows already: that an index is at most `mask`. Verifiers before Linux 6.3 lose
+ * sight of bounds on their way through 32-bit halves and copies.
+ */
+#define BOUND(index, mask) asm volatile("%0 &= " #mask : "+r"(index))
+
 /* The index of the disk behind a device or partition, or -1 for one that is not watched. */
 static __always_inline int disk_of(struct block_device *bdev)
 {
@@ -116,7 +122,9 @@ static __always_inline __u64 *slot_of(__u64 id)
 {
 	__u64 index = ((id >> 4) * 0x9e3779b97f4a7c15ULL) >> (65 - SLOT_BITS);
 
-	return slots[index | (id & WRITEBACK) << (SLOT_BITS - 1)];
+	index |= (id & WRITEBACK) << (SLOT_BITS - 1);
+	BOUND(index, 4095);
+	return slots[index];
 }
 
 static __always_inline __u64 end_of(struct bio *bio)
@@ -198,25 +206,36 @@ static __always_inline int op_of(__u32 flags)
 static __always_inline void count_data(struct bio *bio, __u32 disk, struct counters *mine, __u32 flags,
 				       __u32 bytes)
 {
-	__u64 write = flags & 1, sectors = bytes >> 9, sector = bio->bi_iter.bi_sector, now;
+	__u64 write = flags & 1, sectors = bytes >> 9, sector = bio->bi_iter.bi_sector, now, bucket;
 	__u32 sync = !write || (flags & sync_flag());
-	__u32 every = control.disk[disk].every;
+	__u64 index = disk, epoch;
 	struct latencies *shared;
 	struct gap gap;
+	__u32 every;
 
+	BOUND(write, 1);
 	mine->at[C_BIOS + write]++;
 	mine->at[C_SECTORS + write] += sectors;
 	mine->at[C_SYNC] += !!sync;
-	mine->at[C_SIZE_LOG2 + size_bucket(sectors)]++;
+	bucket = size_bucket(sectors);
+	BOUND(bucket, 15);
+	mine->at[C_SIZE_LOG2 + bucket]++;
 
-	streams_observe(&streams[disk], sector, sectors, config.near_sectors, control.disk[disk].epoch, &gap);
+	/* The key of a map lookup lies on the stack, and comes back from there without bounds. */
+	BOUND(index, 63);
+	every = control.disk[index].every;
+	epoch = control.disk[index].epoch;
+	streams_observe(&streams[index], sector, sectors, config.near_sectors, epoch, &gap);
 	if (gap.known) {
 		mine->at[C_GAPS]++;
 		if (gap.nearest <= config.near_sectors)
 			mine->at[C_NEAR]++;
 		mine->at[C_GAP_SUM] += gap.nearest;
 		mine->at[C_DISTANCE_SUM] += gap.distance;
-		mine->at[C_GAP_LOG2 + gap_bucket(gap.nearest)]++;
+		bucket = gap_bucket(gap.nearest);
+		/* Above the last bucket, and still among the counters. */
+		BOUND(bucket, 63);
+		mine->at[C_GAP_LOG2 + bucket]++;
 	}
 
 	shared = bpf_map_lookup_elem(&latencies, &disk);

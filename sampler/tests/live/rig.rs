@@ -94,6 +94,8 @@ impl Loop {
         loop {
             let inflight = fs::read_to_string(format!("/sys/block/{}/inflight", self.name))?;
             if inflight.split_ascii_whitespace().all(|number| number == "0") {
+                // A request leaves the gauge a moment before it is counted as completed.
+                std::thread::sleep(Duration::from_millis(5));
                 return Ok(());
             }
             if Instant::now() > deadline {
