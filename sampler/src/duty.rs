@@ -6,6 +6,8 @@
 use crate::{Duty, Probing};
 use block_types::Nanos;
 
+/// A time without data bios that counts as a pause; `PAUSE_NS` of the BPF programs. Longer than an off-phase.
+pub(crate) const PAUSE: Nanos = Nanos::from_millis(200);
 /// A rate is measured over at least so long.
 const RATE_OVER: Nanos = Nanos::from_millis(50);
 /// A rate that fell below this share of the threshold ends the cycle: no flapping around the threshold.

@@ -10,7 +10,7 @@ mod object;
 mod table;
 
 use crate::clock::monotonic;
-use crate::duty::Switchboard;
+use crate::duty::{PAUSE, Switchboard};
 use crate::totals::{Counted, index_of};
 use crate::{Duty, ExactCounters, ProbeCost, Probing, Request, Sample, SamplerError, Source, SourceKind};
 use block_types::{DevNo, Nanos};
@@ -41,6 +41,8 @@ struct Reading {
     sums: WideSums,
     /// When diskstats last said that nothing was in flight.
     idle_at: Nanos,
+    /// When watching began, last.
+    resumed_at: Nanos,
     /// Requests completed when exact accounting began, if nothing was in flight then and it never paused.
     baseline: Option<u64>,
 }
@@ -119,7 +121,7 @@ impl Bpf {
             .map(|disk| {
                 let totals = disk.read()?;
                 let baseline = (totals.in_flight.requests() == 0).then(|| totals.completed.requests());
-                Ok(Reading { baseline, ..Reading::default() })
+                Ok(Reading { baseline, resumed_at: monotonic(), ..Reading::default() })
             })
             .collect::<Result<Vec<_>, SamplerError>>()?;
         let for_thread = Arc::clone(&shared);
@@ -174,7 +176,10 @@ impl Source for Bpf {
         Ok(Sample {
             at,
             observed,
-            first_bio_at: latencies.first_bio_at(),
+            // Only if the pause before it was watched.
+            first_bio_at: latencies
+                .first_bio_at()
+                .filter(|first| first.saturating_sub(reading.resumed_at) >= PAUSE),
             bios: Some(reading.sums.snapshot(&counters)),
             completed: totals.completed,
             latency: reading.sums.latencies(&latencies),
@@ -186,7 +191,11 @@ impl Source for Bpf {
 
     fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError> {
         let index = self.index(disk)?;
-        if !active {
+        if active {
+            if !lock(&self.shared.board).0.is_active(index) {
+                lock(&self.readings)[index].resumed_at = monotonic();
+            }
+        } else {
             lock(&self.readings)[index].baseline = None;
         }
         self.shared.switch(|board, now| board.set_active(index, active, now))?;

@@ -8,7 +8,7 @@ mod instance;
 mod parse;
 
 use crate::clock::monotonic;
-use crate::duty::Switchboard;
+use crate::duty::{PAUSE, Switchboard};
 use crate::totals::{Counted, index_of};
 use crate::{ExactCounters, ProbeCost, Probing, Request, Sample, SamplerError, Source, SourceKind};
 use block_types::{DevNo, Nanos};
@@ -23,8 +23,6 @@ use std::time::Duration;
 
 /// How often the pipe is emptied.
 const READ_EVERY: Nanos = Nanos::from_millis(20);
-/// A time without data bios that counts as a pause, as in the BPF programs.
-const PAUSE: Nanos = Nanos::from_millis(200);
 
 /// Events of a private tracing instance.
 #[derive(Debug)]

@@ -143,8 +143,9 @@ pub(crate) fn an_idle_disk_is_not_probed_and_wakes(choice: SourceChoice) -> Outc
     disk.settle()?;
     let awake = watch.bios()?.since(&later.bios.ok_or("no bios")?).ok_or("a counter went backwards")?;
     same("bios counted awake", &awake.reads, &30)?;
-    // The first after waking follows nothing that was seen.
-    same("gaps", &awake.gaps, &29)
+    // The first after waking follows nothing that was seen, and nobody saw how long the disk had paused.
+    same("gaps", &awake.gaps, &29)?;
+    same("first bio", &watch.read()?.first_bio_at, &None)
 }
 
 pub(crate) fn errors_are_counted() -> Outcome {
