@@ -3,8 +3,8 @@
 //! Start a load on a disk, then `overhead loop0 --mode continuous` or `--mode cycle`. Blocks of 100 ms with
 //! sampling on (A) and off (B) alternate as A B B A, so that a drift of the load cancels; completions come from
 //! diskstats, which sampling does not touch. The result is one line of JSON: the mean loss of throughput over
-//! the quadruples with its 95 % interval (Student's, and a bootstrap's beside it), and the time of a call by the
-//! kernel's accounting.
+//! the quadruples with its 95 % interval (Student's, and a bootstrap's beside it), the same without the highest
+//! and the lowest tenth (for machines that others use as well), and the time of a call by the kernel's accounting.
 //!
 //! Options: `--blocks 400`, `--block-ms 100`, `--guard-ms 2` (left out at the start of each block), `--off
 //! detached|flag` (detached by default: then off is a machine without tunerd), `--latency-one-in 64`, `--seed 1`.
@@ -116,7 +116,8 @@ fn main() -> Result<(), Failure> {
     let per_call = calls(&*source, dev)?;
     let off_iops = mean(&rates);
     let (low, high) = student(&losses);
-    let (boot_low, boot_high) = bootstrap(&losses, options.seed);
+    let (boot_low, boot_high) = bootstrap(&losses, options.seed, mean);
+    let (trim_low, trim_high) = bootstrap(&losses, options.seed, trimmed);
     println!(
         "{}",
         serde_json::json!({
@@ -131,6 +132,9 @@ fn main() -> Result<(), Failure> {
             "loss_high_95": high,
             "bootstrap_low_95": boot_low,
             "bootstrap_high_95": boot_high,
+            "trimmed_loss": trimmed(&losses),
+            "trimmed_low_95": trim_low,
+            "trimmed_high_95": trim_high,
             "ns_per_call": per_call,
         })
     );
@@ -203,21 +207,27 @@ fn student(values: &[f64]) -> (f64, f64) {
     (mean - half, mean + half)
 }
 
-/// The same by resampling.
-fn bootstrap(values: &[f64], seed: u64) -> (f64, f64) {
+/// The mean without the highest and the lowest tenth.
+fn trimmed(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let tenth = sorted.len() / 10;
+    mean(&sorted[tenth..sorted.len() - tenth])
+}
+
+/// The same by resampling, for any estimate.
+fn bootstrap(values: &[f64], seed: u64, estimate: fn(&[f64]) -> f64) -> (f64, f64) {
     let mut state = seed;
-    let mut means: Vec<f64> = (0..10_000)
+    let mut sample = vec![0.0; values.len()];
+    let mut estimates: Vec<f64> = (0..10_000)
         .map(|_| {
-            let sum: f64 = (0..values.len())
-                .map(|_| {
-                    state =
-                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    values[(state >> 33) as usize % values.len()]
-                })
-                .sum();
-            sum / values.len() as f64
+            for value in &mut sample {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                *value = values[(state >> 33) as usize % values.len()];
+            }
+            estimate(&sample)
         })
         .collect();
-    means.sort_by(f64::total_cmp);
-    (means[250], means[9_749])
+    estimates.sort_by(f64::total_cmp);
+    (estimates[250], estimates[9_749])
 }
