@@ -1,6 +1,6 @@
 //! I/O schedulers and their knobs: what can be set on a device, in which order, and how it is put back.
 //!
-//! The [`catalogue`] says what every knob is; an [`Offer`] what a device has of it; [`plan`] is the difference
+//! The [`catalogue()`] says what every knob is; an [`Offer`] what a device has of it; [`plan()`] is the difference
 //! between what is and what is wanted, in the order that the kernel's own side effects dictate; a [`Guard`] writes
 //! plans, reads back, and puts the originals back; its journal outlives the process, and [`restore_all`] does the
 //! same from that.

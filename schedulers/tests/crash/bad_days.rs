@@ -194,6 +194,26 @@ fn knobs_that_refuse_keep_the_journal_until_they_do_not() {
     }
 }
 
+/// Under none, nr_requests would be another knob: the depth of the driver's tags.
+#[test]
+fn what_belongs_to_a_scheduler_is_not_written_under_another() {
+    let originals = vec![(Knob::NrRequests, 96)];
+    let (scheduler, shows_all, debugfs) = (Elevator::MqDeadline, false, false);
+    let kernel =
+        Machine { tag_depth: None, scheduler, shows_all, originals, rotational: true, debugfs }.boot();
+    let dir = dir();
+    let before = state(&kernel, false);
+    apply(&mut take(&mortal(&kernel, None), dir.path()), &wanted()[..2]);
+    kernel.fail_writes(attribute(Knob::Scheduler), Errno::Busy);
+    restore(&mortal(&kernel, None), dir.path());
+    let after = state(&kernel, false);
+    assert_eq!(after.settings.elevator(), Some(Elevator::None));
+    assert_ne!(after.tag_depth, Some(96));
+    kernel.heal(&attribute(Knob::Scheduler));
+    restore_twice(&kernel, dir.path());
+    assert_eq!(state(&kernel, false), before);
+}
+
 #[test]
 fn a_read_only_sysfs_keeps_the_journal_until_it_is_writable() {
     let (dir, kernel) = (dir(), boot());

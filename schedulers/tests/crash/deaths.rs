@@ -30,7 +30,7 @@ fn tune(
 const THROTTLING: &str = "writeback throttling is";
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The heart of the room.
     #[test]
