@@ -1,6 +1,6 @@
 //! What one device really offers.
 
-use crate::catalogue::{self, Freeze, RangeRule, Scale, Tuning};
+use crate::catalogue::{self, Freeze, MOST_REQUESTS, RangeRule, Scale, Tuning};
 use block_types::{Elevator, Knob, KnobValue, Settings};
 use kernfs::{Disk, DiskKind, ElevatorName, Error, Identity};
 use std::collections::BTreeMap;
@@ -53,8 +53,6 @@ struct Device {
 
 /// Largest request that is searched; what the hardware claims can be 2 TiB.
 const LARGEST_REQUEST_KB: u64 = 16_384;
-/// Most requests that are searched under a scheduler.
-const MOST_REQUESTS: u64 = 2_048;
 
 impl Offer {
     /// Reads what a device offers. An unknown kernel or scheduler costs the knobs that depend on it and is said in

@@ -6,6 +6,9 @@ mod bfq;
 mod kyber;
 mod mq_deadline;
 mod queue;
+mod values;
+
+pub(crate) use values::{MOST_REQUESTS, refusal};
 
 use block_types::Knob;
 use std::fmt;

@@ -10,7 +10,7 @@ pub(super) const KNOBS: &[KnobInfo] = &[
         range: RangeRule::ShareOfRequests,
         specials: &[],
         // The kernel moves it between iosched/ and queue/; it accepts more than nr_requests, to no effect.
-        since: linux(5, 11),
+        since: linux(5, 14),
         resets: &[],
         freezes: Freeze::No,
         tuning: Tuning::Default,
