@@ -35,7 +35,11 @@ fn passes_until_overtaken(decay: f64, scale: FitnessScale, height: f64) -> u32 {
         match library.observe(&key(), score(1.0), &genes(1), 2).unwrap() {
             Observed::Improved { .. } => return pass,
             _ => {
-                assert_eq!(library.top(&key()).unwrap().genes, genes(99), "until then the spike's genes stay");
+                assert_eq!(
+                    library.top(&key()).unwrap().genes,
+                    genes(99),
+                    "until then the spike's genes stay"
+                );
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Live sources of block I/O samples: what a disk is asked for, and how long it takes.
 //!
-//! [`open`] chooses one of three sources and says why:
+//! [`fn@open`] chooses one of three sources and says why:
 //!
 //! * **BPF** counts in the kernel and hands over sums; nothing goes to user space for an I/O. It knows sizes,
 //!   distances, latencies from bio to completion, and (continuous mode) exact completions.
