@@ -28,7 +28,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether what was named may be tuned: a partition never, a disk as [`eligibility`] says.
+    /// Whether what was named may be tuned: a partition never, a disk as [`fn@eligibility`] says.
     ///
     /// # Errors
     /// The reason.
