@@ -101,9 +101,17 @@ fn report(before: &Activity, after: &Activity, ours: &ExactCounters) -> Report {
     );
     let flushes = after.flushes - before.flushes;
     report.note(format!(
-        "{} bios ({} never queued), {} splits, {} requests, {} merges of bios, {} of requests, {flushes} flushes; {} calls of a probe were missed",
+        "{} bios ({} never queued), {} splits, {} requests, {} merges of bios, {} of requests, {flushes} flushes; {} calls of a \
+         probe were missed",
         ours.bios, ours.unqueued, ours.splits, ours.requests, ours.bio_merges, ours.rq_merges, ours.missed
     ));
+    if ours.unseen > 0 {
+        report.note(format!(
+            "{} completions came where the kernel ran no BPF program: diskstats knows of them, no probe does. Another \
+             run may have none.",
+            ours.unseen
+        ));
+    }
     report.fact("counters", ours);
     report.fact("flushes", flushes);
     for (name, ours, theirs) in rows {
