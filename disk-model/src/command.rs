@@ -1,0 +1,66 @@
+//! What a host asks of a disk, and what every model answers.
+
+use block_types::{Nanos, Sector, Sectors};
+
+/// The host's own name of a command, as a tag is; unique among those in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What a host asks of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Read `sectors` from `sector` on.
+    Read {
+        /// The first sector.
+        sector: Sector,
+        /// The length.
+        sectors: Sectors,
+    },
+    /// Write `sectors` from `sector` on.
+    Write {
+        /// The first sector.
+        sector: Sector,
+        /// The length.
+        sectors: Sectors,
+        /// Whether it is done only once it is on stable media (force unit access), whatever the write cache.
+        fua: bool,
+    },
+    /// Bring what the volatile write cache holds to stable media: all writes completed before this was submitted.
+    Flush,
+    /// Forget what `sectors` from `sector` on hold.
+    Discard {
+        /// The first sector.
+        sector: Sector,
+        /// The length.
+        sectors: Sectors,
+    },
+}
+
+/// A command is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Completion {
+    /// Which one.
+    pub id: CommandId,
+    /// When.
+    pub at: Nanos,
+}
+
+/// A disk behind its driver, in virtual time.
+///
+/// Times are points on a clock of the caller's choice and never go back. The caller submits whatever it likes, and
+/// calls [`Self::advance`] no later than it wants to hear of [`Self::next_event`]; being called late changes nothing
+/// in what the model answers, as long as no command was submitted in between.
+pub trait DiskModel: Send {
+    /// Takes a command that arrives at `now`. Everything due before `now` must have been fetched by
+    /// [`Self::advance`] first; a command outside of the disk is done as if it lay at its end.
+    fn submit(&mut self, now: Nanos, id: CommandId, command: Command);
+
+    /// When [`Self::advance`] next has something to do; `None` while nothing is in flight and nothing goes on inside.
+    fn next_event(&self) -> Option<Nanos>;
+
+    /// Lets the disk work until `now` and appends what is done by then to `done`, in the order of time.
+    fn advance(&mut self, now: Nanos, done: &mut Vec<Completion>);
+
+    /// How many commands were submitted and are not done.
+    fn in_flight(&self) -> usize;
+}

@@ -1,0 +1,11 @@
+//! Service-time models of disks, in virtual time.
+//!
+//! A [`DiskModel`] is a device behind its driver: it is handed [`Command`]s, says when the next of them will be done,
+//! and hands back [`Completion`]s. It owns no clock, no thread and no data, so a simulation can run it as fast as it
+//! likes and an emulator at the pace of the real clock.
+
+mod command;
+mod instant;
+
+pub use command::{Command, CommandId, Completion, DiskModel};
+pub use instant::InstantDisk;

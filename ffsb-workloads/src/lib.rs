@@ -1,0 +1,1 @@
+//! FFSB profiles: parser, runner and report.
