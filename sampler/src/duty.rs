@@ -13,7 +13,7 @@ const RATE_OVER: Nanos = Nanos::from_millis(50);
 /// A rate that fell below this share of the threshold ends the cycle: no flapping around the threshold.
 const LEAVE_SHARE: f64 = 0.7;
 /// Of so many data bios per second all are followed to completion; beyond, a share that keeps about this many.
-const FOLLOWED_PER_SECOND: u64 = 2_000;
+const FOLLOWED_PER_SECOND: u64 = 4_000;
 /// Share and period where the request was continuous and a caller asks for [`Probing::Cycle`] all the same.
 const FALLBACK: (f64, Nanos) = (0.1, Nanos::from_millis(100));
 
@@ -201,6 +201,11 @@ impl Switchboard {
         self.tick(now) | changed
     }
 
+    /// Whether any disk is probed now.
+    pub(crate) fn any_on(&self) -> bool {
+        self.disks.iter().any(|disk| disk.on_since.is_some())
+    }
+
     /// For how long a disk has been probed.
     pub(crate) fn observed(&self, disk: usize, now: Nanos) -> Nanos {
         self.disks.get(disk).map_or(Nanos::ZERO, |disk| {
@@ -322,10 +327,10 @@ mod tests {
     #[test]
     fn slow_disks_have_every_bio_followed_and_fast_ones_a_steady_share() {
         assert_eq!(every_for(150, 1, 64), 1);
-        assert_eq!(every_for(3_000, 1, 64), 1);
-        assert_eq!(every_for(20_000, 1, 64), 16);
-        assert_eq!(every_for(30_000, 16, 64), 16);
-        assert_eq!(every_for(10_000, 16, 64), 16);
+        assert_eq!(every_for(6_000, 1, 64), 1);
+        assert_eq!(every_for(40_000, 1, 64), 16);
+        assert_eq!(every_for(60_000, 16, 64), 16);
+        assert_eq!(every_for(20_000, 16, 64), 16);
         assert_eq!(every_for(500_000, 16, 64), 64);
         assert_eq!(every_for(400_000, 64, 64), 64);
         assert_eq!(every_for(1_000, 64, 64), 1);

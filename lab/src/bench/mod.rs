@@ -9,6 +9,7 @@ pub mod interrupt;
 pub mod loopdev;
 pub mod probe;
 pub mod process;
+pub mod processor;
 pub mod report;
 pub mod stats;
 pub mod sysfs;

@@ -1,9 +1,10 @@
 //! Blocks of 100 ms inside one running load: sampling off, on, on, off, or the other way round by a coin.
 
-use super::{LEAST_IOPS, Options, fast_reads};
+use super::{LEAST_IOPS, Options};
 use crate::Context;
 use crate::bench::clock::monotonic;
 use crate::bench::diskstat::Activity;
+use crate::bench::fio::Load;
 use crate::bench::loopdev::LoopDevice;
 use crate::bench::probe::Probe;
 use crate::bench::report::Report;
@@ -49,12 +50,13 @@ pub(super) fn measure(
     context: &Context,
     options: &Options,
     device: &LoopDevice,
+    load: Load,
     report: &mut Report,
     rng: &mut ChaCha8Rng,
 ) -> Result<()> {
     // Opened as tunerd opens it by default: the duty cycle with its own share and period.
     let probe = Probe::open(device, Duty::default())?;
-    let mut running = fast_reads(device).start()?;
+    let mut running = load.start()?;
     context.interrupt.sleep(Duration::from_secs(2))?;
     let mut found = Vec::new();
     for arm in [Arm::Control, Arm::Cycle, Arm::Continuous] {

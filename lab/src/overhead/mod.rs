@@ -8,6 +8,7 @@ mod tracers;
 use crate::Context;
 use crate::bench::fio::{Engine, Job, Load, Rw};
 use crate::bench::loopdev::{Backing, LoopDevice, LoopSpec};
+use crate::bench::processor::OneProcessor;
 use crate::bench::report::Report;
 use crate::bench::tunerd::Tunerd;
 use anyhow::{Result, ensure};
@@ -22,6 +23,13 @@ pub struct Options {
     /// Blocks of 100 ms inside the running load, for each way of sampling
     #[arg(long, default_value_t = 1_200, value_parser = clap::value_parser!(u64).range(8..=100_000))]
     pub blocks: u64,
+    /// Run the load of the blocks and the loop driver's workers on one processor, where no cost hides in waiting;
+    /// confines the kernel's unbound workqueues for that time
+    #[arg(long)]
+    pub one_processor: bool,
+    /// Seed of the coins that order the blocks and the runs
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Whole runs of each arm
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(0..=1_000))]
     pub runs: u64,
@@ -50,8 +58,13 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let device = LoopDevice::make(&spec)?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), device.directory())?;
     let mut report = Report::new("What sampling costs");
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    abba::measure(context, options, &device, &mut report, &mut rng)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    let confined = if options.one_processor { Some(OneProcessor::confine()?) } else { None };
+    let load = fast_reads(&device, confined.as_ref());
+    abba::measure(context, options, &device, load, &mut report, &mut rng)?;
+    drop(confined);
+    report.fact("one_processor", options.one_processor);
+    report.fact("seed", options.seed);
     if options.runs > 0 {
         runs::measure(context, options, &device, &tunerd, &mut report, &mut rng)?;
     }
@@ -60,8 +73,12 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
 }
 
 /// 4 KiB random reads by io_uring as fast as they go: the load under which a nanosecond an I/O shows most.
-fn fast_reads(device: &LoopDevice) -> Load {
+fn fast_reads(device: &LoopDevice, confined: Option<&OneProcessor>) -> Load {
     let job =
         Job::new("reads", Rw::RandRead, Bytes(4 << 10)).engine(Engine::IoUring { depth: 128, batch: 32 });
+    let job = match confined {
+        Some(processor) => job.option("cpus_allowed", &processor.number().to_string()),
+        None => job,
+    };
     Load::new(device.path(), [job])
 }

@@ -85,7 +85,7 @@ fn one(context: &Context, options: &Options, device: &LoopDevice, tunerd: &Tuner
     if let Some(daemon) = &mut daemon {
         daemon.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
     }
-    let running = fast_reads(device).start()?;
+    let running = fast_reads(device, None).start()?;
     context.interrupt.sleep(Duration::from_secs(options.run_seconds))?;
     let outcome = running.stop()?;
     if let Some(daemon) = daemon {

@@ -27,7 +27,6 @@ pub(crate) struct Bpf {
     disks: Vec<Counted>,
     exact: bool,
     notes: Vec<String>,
-    programs: Mutex<Programs>,
     ids: Vec<u32>,
     accounting: Mutex<(Option<cost::Accounting>, bool)>,
     readings: Mutex<Vec<Reading>>,
@@ -51,47 +50,97 @@ struct Reading {
 #[derive(Debug)]
 struct Shared {
     maps: Maps,
-    board: Mutex<(Switchboard, bool)>,
+    board: Mutex<Board>,
     changed: Condvar,
 }
+
+/// The switchboard and what it switches.
+#[derive(Debug)]
+struct Board {
+    switches: Switchboard,
+    programs: Programs,
+    /// Whether the thread is to end.
+    over: bool,
+    /// When to look next whether the followed bios of an on-phase are completed.
+    drained_at: Option<Nanos>,
+}
+
+/// Between two looks at what is still in flight after an on-phase.
+const DRAIN_STEP: Nanos = Nanos::from_millis(1);
 
 /// A lock whose holder panicked still holds what it guards: every change here is of one value.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Board {
+    /// When there is something to do by itself.
+    fn next(&self) -> Option<Nanos> {
+        self.switches.next().into_iter().chain(self.drained_at).min()
+    }
+
+    /// Tells the programs what the switchboard says, and attaches those that are needed.
+    fn apply(&mut self, maps: &Maps, now: Nanos) -> Result<(), SamplerError> {
+        maps.order(self.switches.orders())?;
+        self.drained_at = None;
+        if self.switches.any_on() {
+            return self.programs.attach();
+        }
+        if !self.switches.any_active() {
+            self.programs.detach();
+            return Ok(());
+        }
+        self.programs.detach_arrivals();
+        self.drain(maps, now)
+    }
+
+    /// Detaches what watches completions once there is none to wait for.
+    fn drain(&mut self, maps: &Maps, now: Nanos) -> Result<(), SamplerError> {
+        // A program that was just detached may still run on another processor: the first look is a step later.
+        let looked = self.drained_at.is_some();
+        if looked && maps.in_flight()? == 0 {
+            self.programs.detach();
+            self.drained_at = None;
+        } else if self.programs.any_attached() {
+            self.drained_at = Some(now + DRAIN_STEP);
+        }
+        Ok(())
+    }
+}
+
 impl Shared {
     /// Changes the switchboard and tells the programs and the thread.
     fn switch(&self, change: impl FnOnce(&mut Switchboard, Nanos) -> bool) -> Result<(), SamplerError> {
         let mut board = lock(&self.board);
-        let next = board.0.next();
-        let changed = change(&mut board.0, monotonic());
-        if changed {
-            self.maps.order(board.0.orders())?;
-        }
-        if board.0.next() != next {
+        let next = board.next();
+        let now = monotonic();
+        let applied = if change(&mut board.switches, now) { board.apply(&self.maps, now) } else { Ok(()) };
+        if board.next() != next {
             self.changed.notify_one();
         }
-        Ok(())
+        applied
     }
 
     /// The thread: ends phases when they are over.
     fn run(&self) {
         let mut board = lock(&self.board);
-        loop {
-            if board.1 {
-                return;
-            }
+        while !board.over {
             let now = monotonic();
-            if board.0.tick(now)
-                && let Err(error) = self.maps.order(board.0.orders())
-            {
+            let done = if board.switches.tick(now) {
+                board.apply(&self.maps, now)
+            } else if board.drained_at.is_some_and(|at| at <= now) {
+                board.drain(&self.maps, now)
+            } else {
+                Ok(())
+            };
+            if let Err(error) = done {
                 // Nothing to be done but to try again in the next phase: the programs go on as they were.
                 tracing::warn!(%error, "the duty cycle stays in its phase");
+                board.drained_at = None;
             }
-            board = match board.0.next() {
+            board = match board.next() {
                 Some(next) => {
-                    let wait = Duration::from(next.saturating_sub(now));
+                    let wait = Duration::from(next.saturating_sub(monotonic()));
                     self.changed.wait_timeout(board, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
@@ -107,15 +156,12 @@ impl Bpf {
         let devices: Vec<_> = request.disks.iter().map(|disk| disk.dev).collect();
         let loaded = object::load(&devices, request.near, request.duty == Duty::Continuous)?;
         let board = Switchboard::new(disks.len(), request.duty, request.latency_one_in, monotonic());
-        let mut programs = loaded.programs;
-        let ids = programs.ids().to_vec();
-        loaded.maps.order(board.orders())?;
-        programs.attach(&loaded.maps)?;
-        let shared = Arc::new(Shared {
-            maps: loaded.maps,
-            board: Mutex::new((board, false)),
-            changed: Condvar::new(),
-        });
+        let ids = loaded.programs.ids().to_vec();
+        loaded.maps.forget_in_flight()?;
+        let mut board = Board { switches: board, programs: loaded.programs, over: false, drained_at: None };
+        board.apply(&loaded.maps, monotonic())?;
+        let shared =
+            Arc::new(Shared { maps: loaded.maps, board: Mutex::new(board), changed: Condvar::new() });
         let readings = disks
             .iter()
             .map(|disk| {
@@ -137,7 +183,6 @@ impl Bpf {
             disks,
             exact: loaded.exact,
             notes: loaded.notes,
-            programs: Mutex::new(programs),
             ids,
             accounting: Mutex::new((None, false)),
             shared,
@@ -164,7 +209,7 @@ impl Source for Bpf {
         let counters = Counters::sum(&self.shared.maps.counters(index)?);
         let latencies = self.shared.maps.shared(index)?;
         let at = monotonic();
-        let observed = lock(&self.shared.board).0.observed(index, at);
+        let observed = lock(&self.shared.board).switches.observed(index, at);
         let mut in_flight = totals.in_flight;
         let mut readings = lock(&self.readings);
         let reading = &mut readings[index];
@@ -192,20 +237,19 @@ impl Source for Bpf {
     fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError> {
         let index = self.index(disk)?;
         if active {
-            if !lock(&self.shared.board).0.is_active(index) {
+            let mut board = lock(&self.shared.board);
+            if !board.switches.is_active(index) {
                 lock(&self.readings)[index].resumed_at = monotonic();
+            }
+            // Bios that were in flight when everything was detached completed unseen.
+            if !board.switches.any_active() {
+                board.programs.detach();
+                self.shared.maps.forget_in_flight()?;
             }
         } else {
             lock(&self.readings)[index].baseline = None;
         }
-        self.shared.switch(|board, now| board.set_active(index, active, now))?;
-        let mut programs = lock(&self.programs);
-        if lock(&self.shared.board).0.any_active() {
-            programs.attach(&self.shared.maps)
-        } else {
-            programs.detach();
-            Ok(())
-        }
+        self.shared.switch(|board, now| board.set_active(index, active, now))
     }
 
     fn set_probing(&self, probing: Probing) -> Result<(), SamplerError> {
@@ -268,7 +312,7 @@ impl Source for Bpf {
 
 impl Drop for Bpf {
     fn drop(&mut self) {
-        lock(&self.shared.board).1 = true;
+        lock(&self.shared.board).over = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

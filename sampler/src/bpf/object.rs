@@ -63,12 +63,21 @@ fn explanation(printed: &str) -> String {
 }
 
 /// Programs loaded into the kernel, attached or not.
+///
+/// A program that is attached costs each I/O some 30 ns, also one that is switched off. So the off-phases of a duty
+/// cycle detach: what watches arrivals at once, the rest once no followed bio is in flight.
 #[derive(Debug)]
 pub(super) struct Programs {
     object: Object,
-    links: Vec<Link>,
+    /// What watches bios arrive.
+    arrivals: Vec<Link>,
+    /// What watches them complete, and what exact accounting needs.
+    rest: Vec<Link>,
     ids: Vec<u32>,
 }
+
+/// The program that watches bios arrive.
+const ARRIVALS: &str = PROGRAMS[0].0;
 
 /// The maps: handles of their own, so that reading needs no lock on the programs.
 #[derive(Debug)]
@@ -128,7 +137,12 @@ pub(super) fn load(disks: &[DevNo], near: Sectors, exact: bool) -> Result<Loaded
     })?;
     let maps = Maps::of(&object, disks.len())?;
     let ids = ids(&object)?;
-    Ok(Loaded { programs: Programs { object, links: Vec::new(), ids }, maps, exact: exact_works, notes })
+    Ok(Loaded {
+        programs: Programs { object, arrivals: Vec::new(), rest: Vec::new(), ids },
+        maps,
+        exact: exact_works,
+        notes,
+    })
 }
 
 /// Which of the tracepoints the running kernel lacks, by its type information.
@@ -194,26 +208,43 @@ fn ids(object: &Object) -> Result<Vec<u32>, SamplerError> {
 }
 
 impl Programs {
-    /// Attaches all programs, to fresh tables of bios in flight. Does nothing if they are.
-    pub(super) fn attach(&mut self, maps: &Maps) -> Result<(), SamplerError> {
-        if !self.links.is_empty() {
-            return Ok(());
+    /// Attaches all programs. Does nothing if they are.
+    pub(super) fn attach(&mut self) -> Result<(), SamplerError> {
+        // What ends the following of a bio comes before what begins it.
+        if self.rest.is_empty() {
+            self.rest = self.attached(|name| name != ARRIVALS)?;
         }
-        maps.forget_in_flight()?;
-        let mut links = Vec::new();
-        for program in self.object.progs_mut() {
-            if program.autoload() {
-                let name = program.name().to_string_lossy().into_owned();
-                links.push(program.attach_trace().map_err(failed(format!("attach {name}")))?);
-            }
+        if self.arrivals.is_empty() {
+            self.arrivals = self.attached(|name| name == ARRIVALS)?;
         }
-        self.links = links;
         Ok(())
     }
 
-    /// Detaches all programs. Their counts stay.
+    fn attached(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Link>, SamplerError> {
+        let mut links = Vec::new();
+        for program in self.object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            if program.autoload() && wanted(&name) {
+                links.push(program.attach_trace().map_err(failed(format!("attach {name}")))?);
+            }
+        }
+        Ok(links)
+    }
+
+    /// Detaches what watches bios arrive. What was counted stays.
+    pub(super) fn detach_arrivals(&mut self) {
+        self.arrivals.clear();
+    }
+
+    /// Detaches all programs. What was counted stays.
     pub(super) fn detach(&mut self) {
-        self.links.clear();
+        self.arrivals.clear();
+        self.rest.clear();
+    }
+
+    /// Whether any program is attached.
+    pub(super) fn any_attached(&self) -> bool {
+        !self.arrivals.is_empty() || !self.rest.is_empty()
     }
 
     /// The kernel's numbers of the programs.
@@ -284,8 +315,17 @@ impl Maps {
         self.control.update(&key(0), &value, MapFlags::ANY).map_err(failed("switch the programs"))
     }
 
+    /// How many followed bios are in flight.
+    pub(super) fn in_flight(&self) -> Result<u64, SamplerError> {
+        let value =
+            self.in_flight.lookup(&key(0), MapFlags::ANY).map_err(failed("read the bios in flight"))?;
+        value
+            .and_then(|value| Some(u64::from_ne_bytes(value.get(..8)?.try_into().ok()?)))
+            .ok_or_else(|| unexpected("read the bios in flight", "there is no number"))
+    }
+
     /// Empties the table of followed bios, while no program is attached.
-    fn forget_in_flight(&self) -> Result<(), SamplerError> {
+    pub(super) fn forget_in_flight(&self) -> Result<(), SamplerError> {
         let now = monotonic();
         let slots = vec![0; SLOTS * slot::WORDS * 8];
         self.slots.update(&key(0), &slots, MapFlags::ANY).map_err(failed("empty the table of bios"))?;

@@ -58,6 +58,9 @@ fn trials() -> Vec<Trial> {
         trial("bpf: bios in flight have an age", &fio, times::bios_in_flight_have_an_age),
         trial("bpf: the first bio after a pause", &bpf, || times::the_first_bio_after_a_pause_is_timed(Bpf)),
         trial("bpf: a duty cycle", &bpf, || times::a_cycle_looks_for_its_share_of_the_time(Bpf)),
+        trial("bpf: in flight at the end of a phase", &bpf, || {
+            times::a_bio_that_is_in_flight_when_a_phase_ends_has_its_latency()
+        }),
         trial("bpf: idle and awake", &bpf, || times::an_idle_disk_is_not_probed_and_wakes(Bpf)),
         trial("bpf: errors are counted", &bpf, times::errors_are_counted),
         trial("bpf: the cost of a call", &bpf, times::the_cost_of_a_call_is_known),
