@@ -143,10 +143,10 @@ impl Kept {
             format!("emudisk-{}-{pid}", spec.model.name().replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
         let control = registry.directory().join(format!("{pid}.socket"));
         let _ = std::fs::remove_file(&control);
-        let ours = connection.as_fd().try_clone_to_owned();
-        let ours = ours.map_err(|error| Error::system("duplicate a descriptor", error))?;
+        // Before there is a server: a connection without a mount cannot be read from.
+        let mount = fuse::mount(&connection)?;
         let server = Server { child: start_server(program, &spec, &name, &control, connection, store)? };
-        let made = Self::assemble(registry, spec, &name, control.clone(), ours, server);
+        let made = Self::assemble(registry, spec, &name, control.clone(), &mount, server);
         if made.is_err() {
             let _ = std::fs::remove_file(&control);
         }
@@ -158,10 +158,10 @@ impl Kept {
         spec: Spec,
         name: &str,
         control: PathBuf,
-        connection: OwnedFd,
+        mount: &OwnedFd,
         server: Server,
     ) -> Result<Self, Error> {
-        let file = fuse::open_file(connection, name)?;
+        let file = fuse::open_file(mount, name)?;
         let device = LoopDevice::attach(file.as_fd(), name)?;
         // From here on only the loop device has the file open.
         drop(file);

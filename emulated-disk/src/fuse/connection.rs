@@ -17,26 +17,28 @@ pub(crate) fn open_connection() -> Result<OwnedFd, Error> {
     })
 }
 
-/// Mounts the connection and opens its only file, whose name is `name`, for direct I/O.
+/// Mounts a file system on the connection, of which somebody else will be the server.
 ///
 /// The mount is detached: it has no mount point, so nobody meets it in a directory or in /proc/mounts, and it goes
-/// when the last open file does. Another process must be answering on the connection. The connection is consumed:
-/// from here on it lives as long as that other process, whose death aborts it.
-pub(crate) fn open_file(connection: OwnedFd, name: &str) -> Result<OwnedFd, Error> {
-    let mount = mount(&connection).map_err(|error| match error {
+/// when neither it nor a file in it is open any more.
+pub(crate) fn mount(connection: &OwnedFd) -> Result<OwnedFd, Error> {
+    mount_detached(connection).map_err(|error| match error {
         rustix::io::Errno::PERM | rustix::io::Errno::NODEV | rustix::io::Errno::NOSYS => {
             Error::unavailable(format!("cannot mount a FUSE file system: {error}"))
         }
         error => Error::system("mount a FUSE file system", error),
-    })?;
-    // While we held it, the death of the other process would leave us waiting for an answer.
-    drop(connection);
+    })
+}
+
+/// Opens the file called `name` for direct I/O. The server must be the only one to have the connection: if we had it
+/// too, its death would leave us waiting for an answer.
+pub(crate) fn open_file(mount: &OwnedFd, name: &str) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
-    openat(&mount, name, flags, Mode::empty())
+    openat(mount, name, flags, Mode::empty())
         .map_err(|error| Error::system("open the emulated disk's file", error))
 }
 
-fn mount(connection: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+fn mount_detached(connection: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let fd = connection.as_raw_fd().to_string();
     for (key, value) in [

@@ -3,4 +3,4 @@
 pub(crate) mod abi;
 mod connection;
 
-pub(crate) use connection::{open_connection, open_file};
+pub(crate) use connection::{mount, open_connection, open_file};
