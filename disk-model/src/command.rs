@@ -64,3 +64,40 @@ pub trait DiskModel: Send {
     /// How many commands were submitted and are not done.
     fn in_flight(&self) -> usize;
 }
+
+impl Command {
+    /// How much it is about; nothing for a flush.
+    #[must_use]
+    pub const fn sectors(&self) -> Sectors {
+        match *self {
+            Self::Read { sectors, .. } | Self::Write { sectors, .. } | Self::Discard { sectors, .. } => {
+                sectors
+            }
+            Self::Flush => Sectors::ZERO,
+        }
+    }
+
+    /// The same on a disk of `size`: what lies outside is moved to its end, and what is longer than it, cut.
+    #[must_use]
+    pub(crate) fn within(self, size: Sectors) -> Self {
+        let fit = |sector: Sector, sectors: Sectors| {
+            let sectors = Sectors(sectors.0.min(size.0));
+            (Sector(sector.0.min(size.0 - sectors.0)), sectors)
+        };
+        match self {
+            Self::Read { sector, sectors } => {
+                let (sector, sectors) = fit(sector, sectors);
+                Self::Read { sector, sectors }
+            }
+            Self::Write { sector, sectors, fua } => {
+                let (sector, sectors) = fit(sector, sectors);
+                Self::Write { sector, sectors, fua }
+            }
+            Self::Discard { sector, sectors } => {
+                let (sector, sectors) = fit(sector, sectors);
+                Self::Discard { sector, sectors }
+            }
+            Self::Flush => Self::Flush,
+        }
+    }
+}
