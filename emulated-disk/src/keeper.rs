@@ -260,7 +260,9 @@ fn start_server(
 fn make_usual(device: &LoopDevice, spec: &Spec) -> Result<(), Error> {
     let (queue, traits) = (device.queue(), spec.model.traits());
     queue.set_tag_depth(spec.depth())?;
-    queue.choose_usual_scheduler()?;
+    if !spec.model.has_many_queues() {
+        queue.choose_usual_scheduler(spec.depth())?;
+    }
     queue.set_write_cache(traits.volatile_write_cache)?;
     queue.set_discard(!traits.rotational)?;
     queue.set_rotational(traits.rotational)?;

@@ -38,5 +38,5 @@ pub use error::Error;
 pub use fixed::FixedDisk;
 pub use keeper::{Ending, Kept};
 pub use serve::serve;
-pub use spec::{DEFAULT_BACKING, LOOP_DEPTH, Model, Spec, Traits};
+pub use spec::{DEFAULT_BACKING, LOOP_DEPTH, Model, Spec};
 pub use stats::Stats;

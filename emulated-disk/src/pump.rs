@@ -8,9 +8,9 @@ use crate::clockwork::{Clockwork, Due};
 use crate::control::{Order, Orders};
 use crate::fuse::abi::{self, Operation, Request};
 use crate::store::Store;
-use crate::{Error, Model, Spec, Stats};
+use crate::{Error, Spec, Stats};
 use block_types::{Bytes, Nanos, SECTOR_BYTES, Sector, Sectors};
-use disk_model::Command;
+use disk_model::{Command, InstantDisk};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
@@ -124,7 +124,7 @@ impl Pump {
         spec: Spec,
     ) -> Result<Self, Error> {
         let store = Store::from_fd(data, spec.size);
-        let clockwork = Clockwork::new(Model::Instant.build(spec.size, spec.seed)?, Nanos::ZERO);
+        let clockwork = Clockwork::new(Box::new(InstantDisk::default()), Nanos::ZERO);
         let (buffers, stats) = (Buffers::default(), Stats::default());
         Ok(Self {
             connection,

@@ -67,7 +67,7 @@ pub enum State {
 }
 
 /// One emulated disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The loop device's name, such as `loop3`.
     pub name: String,

@@ -99,15 +99,20 @@ impl Queue {
         self.settle_read_ahead()
     }
 
-    /// Chooses the scheduler that the kernel chooses for a disk with one queue: `mq-deadline` where it is built in.
+    /// Chooses what the kernel chooses for a disk with one queue that takes `depth` requests at once: `mq-deadline`
+    /// where it is built in, with room for twice as many requests. (The kernel itself would reckon with the loop
+    /// driver's own depth, and does so again when somebody changes the scheduler.)
     ///
     /// # Errors
     ///
     /// When the kernel refuses.
-    pub fn choose_usual_scheduler(&self) -> Result<(), Error> {
-        let menu = self.get("scheduler")?;
-        let usual = if menu.contains("mq-deadline") { "mq-deadline" } else { "none" };
-        if self.scheduler()? == usual { Ok(()) } else { self.set("scheduler", usual) }
+    pub fn choose_usual_scheduler(&self, depth: u32) -> Result<(), Error> {
+        const USUAL: &str = "mq-deadline";
+        if !self.get("scheduler")?.contains(USUAL) {
+            return Ok(());
+        }
+        self.set("scheduler", USUAL)?;
+        self.set("nr_requests", &(2 * depth).to_string())
     }
 
     /// Bounds the dirty page cache that the disk may have, strictly; without that, buffered writes come in bursts of as

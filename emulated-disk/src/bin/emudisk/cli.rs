@@ -56,11 +56,14 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
-    /// How the disk behaves: instant.
-    #[arg(long, value_name = "MODEL", required_unless_present = "fixed")]
+    /// How the disk behaves: hdd-7200, sata-ssd, nvme, cloud-volume, instant, or a product's name.
+    #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// A file that describes how the disk behaves, instead of a model's name.
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub(crate) params: Option<PathBuf>,
     /// Every command takes this long, such as 200us or 5ms, instead of a model.
-    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "model")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with_all = ["model", "params"])]
     pub(crate) fixed: Option<Nanos>,
     /// How large the disk is, such as 4G; its data take up space only where they are written.
     #[arg(long, value_parser = parse_size)]

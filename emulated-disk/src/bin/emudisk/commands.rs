@@ -49,14 +49,12 @@ fn run(cli: Cli) -> Result<()> {
     }
 }
 
-fn model(arguments: &Attach) -> Result<Model> {
-    match (arguments.model.as_deref(), arguments.fixed) {
-        (_, Some(time)) => Ok(Model::Fixed(time)),
-        (Some("instant"), None) => Ok(Model::Instant),
-        (Some(other), None) => {
-            Err(Error::Invalid(format!("there is no model called {other:?}; there is: instant")).into())
-        }
-        (None, None) => Err(Error::Invalid("a disk needs a model".to_owned()).into()),
+fn model(arguments: &Attach) -> Result<Model, Error> {
+    match (&arguments.model, &arguments.params, arguments.fixed) {
+        (_, _, Some(time)) => Ok(Model::Fixed(time)),
+        (_, Some(path), None) => Model::from_file(path),
+        (Some(name), None, None) => Model::named(name),
+        (None, None, None) => Err(Error::Invalid("a disk needs --model, --params or --fixed".to_owned())),
     }
 }
 
