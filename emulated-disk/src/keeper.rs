@@ -264,7 +264,6 @@ fn make_usual(device: &LoopDevice, spec: &Spec) -> Result<(), Error> {
         queue.choose_usual_scheduler(spec.depth())?;
     }
     queue.set_write_cache(traits.volatile_write_cache)?;
-    queue.set_discard(!traits.rotational)?;
     queue.set_rotational(traits.rotational)?;
     queue.settle_read_ahead()?;
     if let Some(limit) = spec.bound_buffered_writes {

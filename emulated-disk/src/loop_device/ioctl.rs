@@ -1,12 +1,14 @@
 //! The loop driver's ioctls (`include/uapi/linux/loop.h`).
 
-use rustix::ioctl::{Ioctl, IoctlOutput, NoArg, Opcode, Setter, ioctl};
+use rustix::ioctl::{IntegerSetter, Ioctl, IoctlOutput, NoArg, Opcode, Setter, ioctl};
 use std::ffi::c_void;
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 const LOOP_CLR_FD: Opcode = 0x4C01;
 const LOOP_CONFIGURE: Opcode = 0x4C0A;
+const LOOP_CTL_ADD: Opcode = 0x4C80;
+const LOOP_CTL_REMOVE: Opcode = 0x4C81;
 const LOOP_CTL_GET_FREE: Opcode = 0x4C82;
 
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
@@ -79,6 +81,16 @@ pub(super) fn get_free(control: &File) -> rustix::io::Result<u32> {
     // SAFETY: see GetFree.
     unsafe {
         ioctl(control, GetFree)
+    }
+}
+
+/// Makes the device of this number anew, which makes its queue anew. Refused (`EBUSY`) where somebody has it open.
+pub(super) fn renew(control: &File, number: u32) -> rustix::io::Result<()> {
+    #[expect(unsafe_code, reason = "an ioctl has no safe form")]
+    // SAFETY: both take the device's number as their argument, by value.
+    unsafe {
+        ioctl(control, IntegerSetter::<LOOP_CTL_REMOVE>::new_usize(number as usize))?;
+        ioctl(control, IntegerSetter::<LOOP_CTL_ADD>::new_usize(number as usize))
     }
 }
 

@@ -47,6 +47,12 @@ impl LoopDevice {
             let number = ioctl::get_free(&control).map_err(|errno| {
                 Error::unavailable(format!("no loop device is free and none can be made: {errno}"))
             })?;
+            // A number remembers its last user's knobs, of which some cannot be set back: once discard_max_bytes is 0,
+            // the kernel takes no other value. Where it cannot be made anew, setting back what can be has to do.
+            match ioctl::renew(&control, number) {
+                Ok(()) | Err(Errno::BUSY | Errno::EXIST) => {}
+                Err(errno) => return Err(Error::system(format!("make loop device {number} anew"), errno)),
+            }
             let name = format!("loop{number}");
             let path = PathBuf::from(format!("/dev/{name}"));
             let holder = OpenOptions::new().read(true).write(true).open(&path).map_err(|error| {

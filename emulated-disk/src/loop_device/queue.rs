@@ -93,7 +93,6 @@ impl Queue {
         }
         self.set_rotational(false)?;
         self.set_write_cache(true)?;
-        self.set_discard(true)?;
         self.set_if_there("../bdi/strict_limit", "0")?;
         self.set_if_there("../bdi/max_ratio", "100")?;
         self.settle_read_ahead()
@@ -147,23 +146,6 @@ impl Queue {
     /// When the kernel refuses.
     pub fn set_write_cache(&self, volatile: bool) -> Result<(), Error> {
         self.set("write_cache", if volatile { "write back" } else { "write through" })
-    }
-
-    /// Says whether the disk takes discards, which platters do not.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses.
-    pub fn set_discard(&self, takes: bool) -> Result<(), Error> {
-        let most = if takes {
-            let number = |knob| Ok::<u64, Error>(self.get(knob)?.parse().unwrap_or(0));
-            let (most, granularity) = (number("discard_max_hw_bytes")?, number("discard_granularity")?);
-            // The driver's own number is no multiple of the granularity, and yet the kernel takes nothing else.
-            most - most.checked_rem(granularity).unwrap_or(0)
-        } else {
-            0
-        };
-        self.set("discard_max_bytes", &most.to_string())
     }
 
     /// Lets the kernel choose the largest request and the read-ahead anew.
