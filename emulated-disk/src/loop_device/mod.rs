@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 const CONTROL: &str = "/dev/loop-control";
 /// Another program may take a free number between the search and the attaching.
 const ATTEMPTS: usize = 64;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(5);
 /// udev's rules may set a new device's knobs; how long to wait for them.
 const UDEV: &str = "--timeout=10";
 
@@ -43,27 +44,31 @@ impl LoopDevice {
         let control = OpenOptions::new().read(true).write(true).open(CONTROL).map_err(|error| {
             Error::unavailable(format!("cannot open {CONTROL}: {error}; is the loop driver loaded?"))
         })?;
+        let mut last = None;
         for _ in 0..ATTEMPTS {
             let number = ioctl::get_free(&control).map_err(|errno| {
                 Error::unavailable(format!("no loop device is free and none can be made: {errno}"))
             })?;
             // A number remembers its last user's knobs, of which some cannot be set back: once discard_max_bytes is 0,
             // the kernel takes no other value. Where it cannot be made anew, setting back what can be has to do.
-            match ioctl::renew(&control, number) {
-                Ok(()) | Err(Errno::BUSY | Errno::EXIST) => {}
-                Err(errno) => return Err(Error::system(format!("make loop device {number} anew"), errno)),
-            }
+            let _ = ioctl::renew(&control, number);
             let name = format!("loop{number}");
             let path = PathBuf::from(format!("/dev/{name}"));
-            let holder = OpenOptions::new().read(true).write(true).open(&path).map_err(|error| {
-                Error::unavailable(format!(
-                    "loop device {number} is free, but cannot open {}: {error}",
-                    path.display()
-                ))
-            })?;
+            // Somebody else may take the number, or make it anew, between any two of these steps.
+            let holder = match OpenOptions::new().read(true).write(true).open(&path) {
+                Ok(holder) => holder,
+                Err(error) => {
+                    last = Some(Error::unavailable(format!(
+                        "loop device {number} is free, but cannot open {}: {error}",
+                        path.display()
+                    )));
+                    std::thread::sleep(BETWEEN_ATTEMPTS);
+                    continue;
+                }
+            };
             match ioctl::configure(&holder, file, label) {
                 Ok(()) => {}
-                Err(Errno::BUSY) => continue,
+                Err(Errno::BUSY | Errno::NXIO | Errno::NODEV) => continue,
                 Err(errno) => return Err(Error::path("attach a file to", &path, errno)),
             }
             settle_udev();
@@ -73,7 +78,9 @@ impl LoopDevice {
             device.queue.reset()?;
             return Ok(device);
         }
-        Err(Error::unavailable(format!("every free loop device was taken by others, {ATTEMPTS} times")))
+        Err(last.unwrap_or_else(|| {
+            Error::unavailable(format!("every free loop device was taken by others, {ATTEMPTS} times"))
+        }))
     }
 
     /// Its name, such as `loop3`.
