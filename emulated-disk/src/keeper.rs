@@ -14,6 +14,7 @@ use crate::{Error, Spec, fuse};
 use block_types::{Bytes, Nanos};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Signal;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,14 +24,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How long users of the disk have to close it once it is to go; then the server ends, and they get errors.
 const USERS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the device has to be free after that.
 const KERNEL_PATIENCE: Duration = Duration::from_secs(5);
-/// How many reads the way to the emulator and back is measured with, and how many come before that.
-const CALIBRATION: (usize, usize) = (300, 50);
+/// The way to the emulator and back is measured in so many rounds of so many reads.
+const ROUNDS: usize = 4;
+const READS: usize = 80;
 /// A longer way than this is the machine's bad moment, and nothing to make up for.
 const LONGEST_LEAD: Nanos = Nanos(500_000);
 
@@ -197,21 +200,8 @@ impl Kept {
     ///
     /// Where the server died, or something is left.
     pub fn keep(mut self, ending: &Ending) -> Result<(), Error> {
-        let end = ending.wait(&mut self.server.child)?;
-        match end {
-            End::Asked => {
-                // While the server works, so that what is on its way is answered first.
-                let knobs = self.device.queue().reset();
-                let mut free = self.device.release(USERS_PATIENCE);
-                if !free {
-                    let _ = self.server.child.kill();
-                    free = self.device.release(KERNEL_PATIENCE);
-                }
-                self.wait_for_server();
-                self.registry.remove(&self.entry);
-                knobs?;
-                if free { Ok(()) } else { Err(self.still_open()) }
-            }
+        match ending.wait(&mut self.server.child)? {
+            End::Asked => self.detach(),
             End::ServerDied(how) => {
                 let _ = self.device.queue().reset();
                 let free = self.device.release(KERNEL_PATIENCE);
@@ -221,6 +211,35 @@ impl Kept {
                 Err(Error::failed(format!("the process that served {} ended: {how}{left}", self.entry.name)))
             }
         }
+    }
+
+    /// Takes the disk apart. Who still uses it has a moment to close it, and then gets errors.
+    ///
+    /// # Errors
+    ///
+    /// Where the device stays, because another program has it open.
+    pub fn detach(mut self) -> Result<(), Error> {
+        let server = self.entry.server;
+        let (over, is_over) = mpsc::channel::<()>();
+        // The close below writes what the page cache holds, and a slow disk may take minutes for data that are about to
+        // be thrown away.
+        let watch = std::thread::spawn(move || {
+            if is_over.recv_timeout(USERS_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = server.signal(Signal::KILL);
+            }
+        });
+        // While the server works, so that what is on its way is answered first.
+        let knobs = self.device.queue().reset();
+        let free = self.device.release(USERS_PATIENCE) || {
+            let _ = self.server.child.kill();
+            self.device.release(KERNEL_PATIENCE)
+        };
+        drop(over);
+        let _ = watch.join();
+        self.wait_for_server();
+        self.registry.remove(&self.entry);
+        knobs?;
+        if free { Ok(()) } else { Err(self.still_open()) }
     }
 
     fn still_open(&self) -> Error {
@@ -272,7 +291,8 @@ fn make_usual(device: &LoopDevice, spec: &Spec) -> Result<(), Error> {
     Ok(())
 }
 
-/// How long a read takes when the emulator answers at once: the median of single 4 KiB reads.
+/// How long a read takes when the emulator answers at once: the median of single 4 KiB reads, in the best of some
+/// rounds, because others may be busy on the machine just now.
 fn measure_way(device: &Path, size: Bytes) -> Result<Nanos, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
     let file =
@@ -281,16 +301,18 @@ fn measure_way(device: &Path, size: Bytes) -> Result<Nanos, Error> {
     let mut memory = vec![0_u8; 8192];
     let start = memory.as_ptr().align_offset(4096).min(4096);
     let buffer = &mut memory[start..start + 4096];
-    let (counted, before) = CALIBRATION;
-    let mut took = Vec::with_capacity(counted);
-    for index in 0..counted + before {
-        let offset = (index as u64 * 4096 * 7) % size.0;
-        let begin = Instant::now();
-        rustix::io::pread(&file, &mut *buffer, offset).map_err(|error| Error::path("read", device, error))?;
-        if index >= before {
-            took.push(Nanos::from(begin.elapsed()));
+    let mut best = LONGEST_LEAD;
+    for _ in 0..ROUNDS {
+        let mut took = [Nanos::ZERO; READS];
+        for (index, took) in took.iter_mut().enumerate() {
+            let offset = (index as u64 * 4096 * 7) % size.0;
+            let begin = Instant::now();
+            rustix::io::pread(&file, &mut *buffer, offset)
+                .map_err(|error| Error::path("read", device, error))?;
+            *took = Nanos::from(begin.elapsed());
         }
+        took.sort_unstable();
+        best = best.min(took[READS / 2]);
     }
-    took.sort_unstable();
-    Ok(took[took.len() / 2].min(LONGEST_LEAD))
+    Ok(best)
 }

@@ -23,7 +23,7 @@ const AWAKE: Nanos = Nanos(80_000);
 /// After so many requests without a pause somebody who asks for the statistics is heard all the same.
 const PATIENCE: u32 = 1024;
 /// Buffers for small reads are kept; larger ones only so many of.
-const LARGE_BUFFERS: usize = 16;
+const LARGE_BUFFERS: usize = 64;
 
 /// What is sent back once the model's disk is done.
 #[derive(Debug)]

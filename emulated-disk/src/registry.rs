@@ -158,7 +158,7 @@ impl Registry {
         let listing = match std::fs::read_dir(&self.directory) {
             Ok(listing) => listing,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::path("read", &self.directory, error)),
+            Err(error) => return Err(not_read(&self.directory, error)),
         };
         let mut names: Vec<String> = listing
             .filter_map(|file| Some(file.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
@@ -179,7 +179,7 @@ impl Registry {
                 .map(Some)
                 .map_err(|error| Error::path("understand", &path, error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::path("read", &path, error)),
+            Err(error) => Err(not_read(&path, error)),
         }
     }
 
@@ -230,6 +230,16 @@ impl Registry {
         }
         Ok(())
     }
+}
+
+fn not_read(path: &Path, error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Error::unavailable(format!(
+            "cannot read {}: {error}; emulated disks are root's",
+            path.display()
+        ));
+    }
+    Error::path("read", path, error)
 }
 
 #[cfg(test)]

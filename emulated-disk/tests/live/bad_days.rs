@@ -18,6 +18,10 @@ pub(crate) const TRIALS: &[Test] = &[
     ("a_killed_keeper_leaves_a_mounted_disk_working", a_killed_keeper_leaves_a_mounted_disk_working),
     ("both_killed_at_once_leave_nothing", both_killed_at_once_leave_nothing),
     ("a_killed_user_of_the_library_leaves_nothing", a_killed_user_of_the_library_leaves_nothing),
+    (
+        "a_slow_disk_with_a_full_page_cache_is_detached_all_the_same",
+        a_slow_disk_with_a_full_page_cache_is_detached_all_the_same,
+    ),
     ("a_full_backing_is_an_error_and_no_hang", a_full_backing_is_an_error_and_no_hang),
     ("a_backing_without_holes_is_refused", a_backing_without_holes_is_refused),
     ("a_backing_that_is_not_there_is_named", a_backing_that_is_not_there_is_named),
@@ -102,24 +106,38 @@ fn both_killed_at_once_leave_nothing() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Set in the child of the test below: the registry in which it attaches a disk, to be killed with it.
+pub(crate) const HOLD: &str = "EMUDISK_TEST_HOLDS_A_DISK";
+
+/// What that child does.
+pub(crate) fn hold(registry: &str) {
+    let disk = EmulatedDisk::attach_with(Path::new(PROGRAM), Path::new(registry), &spec(Nanos(1000)));
+    if disk.is_ok() {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
 fn a_killed_user_of_the_library_leaves_nothing() -> Result<(), Failed> {
     let bench = Bench::new()?;
-    // A shell stands for the user: the keeper's standard input is a pipe that the shell alone holds.
-    let described = serde_json::to_string(&spec(Nanos(1000)))?;
     let registry = bench.registry();
-    let script = r#"sleep 100 | "$0" keep --spec "$1" --registry "$2" & wait"#;
-    let mut user = std::process::Command::new("bash")
-        .args(["-c", script, PROGRAM, &described, registry.directory().to_str().unwrap()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()?;
+    let mut user =
+        std::process::Command::new(std::env::current_exe()?).env(HOLD, registry.directory()).spawn()?;
     eventually("the disk", || Ok(registry.all()?.len() == 1))?;
     let entry = registry.all()?.remove(0);
-    let pgrep = run("pgrep", &["-P", &user.id().to_string(), "sleep"])?;
-    run("kill", &["-KILL", pgrep.trim()])?;
-    eventually("the disk's end", || Ok(registry.all()?.is_empty()))?;
     user.kill()?;
     user.wait()?;
+    eventually("the disk's end", || Ok(registry.all()?.is_empty()))?;
+    assert_gone(&entry)
+}
+
+fn a_slow_disk_with_a_full_page_cache_is_detached_all_the_same() -> Result<(), Failed> {
+    let bench = Bench::new()?;
+    let disk = bench.attach(&Spec { queue_depth: Some(2), ..spec(Nanos::from_millis(500)) })?;
+    let entry = disk.entry().clone();
+    // In pieces of 1 MiB, two in half a second, this takes longer to write than anybody would wait.
+    let output = format!("of={}", disk.path().display());
+    run("dd", &["if=/dev/zero", &output, "bs=1M", "count=200", "conv=notrunc,nocreat", "status=none"])?;
+    disk.detach()?;
     assert_gone(&entry)
 }
 

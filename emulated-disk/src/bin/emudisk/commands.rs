@@ -71,7 +71,10 @@ fn attach(arguments: &Attach, registry: Registry) -> Result<()> {
     if arguments.foreground {
         let ending = Ending::listen(None)?;
         let kept = Kept::make(&program, registry, spec)?;
-        print_attached(kept.entry(), arguments.json)?;
+        if let Err(error) = print_attached(kept.entry(), arguments.json) {
+            kept.detach()?;
+            return Err(error);
+        }
         return Ok(kept.keep(&ending)?);
     }
     let entry = emulated_disk::attach_detached(&program, &registry, &spec)?;
@@ -99,8 +102,13 @@ fn keep(registry: Registry, spec: Spec) -> Result<()> {
         Ok(kept) => Report::Ready(Box::new(kept.entry().clone())),
         Err(error) => error.into(),
     };
-    println!("{}", serde_json::to_string(&report)?);
+    let told = writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?);
     let kept = made?;
+    if let Err(error) = told {
+        // Nobody waits for the disk any more.
+        kept.detach()?;
+        return Err(error).context("cannot report that the disk is there");
+    }
     // Who started us reads to the end of the line only, but others may read to the end of everything.
     let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
     rustix::stdio::dup2_stdout(&null)?;
