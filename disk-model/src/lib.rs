@@ -14,7 +14,7 @@ mod params;
 pub mod products;
 pub mod ssd;
 
-pub use command::{Command, CommandId, Completion, DiskModel};
+pub use command::{Command, CommandId, Completion, DiskModel, LATEST};
 pub use error::ModelError;
 pub use instant::InstantDisk;
-pub use params::{DeviceTraits, Kind, LEAST_CAPACITY, Params};
+pub use params::{CAPACITIES, DeviceTraits, Kind, Params};

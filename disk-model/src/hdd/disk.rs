@@ -5,7 +5,7 @@ use super::geometry::Geometry;
 use super::queue::{Head, Queued, Range};
 use super::seek::SeekCurve;
 use super::{HddParams, WriteCache};
-use crate::{Command, CommandId, Completion, DiskModel, ModelError};
+use crate::{Command, CommandId, Completion, DiskModel, LATEST, ModelError};
 use block_types::{Bytes, Nanos, SECTOR_BYTES, Sector, Sectors};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -88,6 +88,8 @@ pub struct HardDisk {
     active: Option<Active>,
     /// When to decide again while the head is idle.
     wake: Option<u64>,
+    /// Whether the last command was served for its age.
+    aged: bool,
     last_activity: u64,
     submitted: u64,
     completions: BinaryHeap<Reverse<(u64, u64, CommandId)>>,
@@ -143,6 +145,7 @@ impl HardDisk {
             stream: None,
             active: None,
             wake: None,
+            aged: false,
             last_activity: 0,
             submitted: 0,
             completions: BinaryHeap::new(),
@@ -176,7 +179,7 @@ impl HardDisk {
             }
             self.decide();
         }
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(LATEST.0));
     }
 
     /// The head has done what it was at.
@@ -246,25 +249,49 @@ impl HardDisk {
             if oldest.is_none_or(|(arrived, _)| queued.arrived < arrived) {
                 oldest = Some((queued.arrived, index));
             }
-            consider(self.start_of(&queued.range, queued.write, head), Next::Queued(index));
+            let start = self.start_of(&queued.range, queued.write, head, self.margin);
+            consider(start, Next::Queued(index));
         }
         if let Some((arrived, index)) = oldest
             && self.now - arrived >= self.age_bound
+            && !self.aged
         {
+            self.aged = true;
             return Some(Next::Queued(index));
         }
+        self.aged = false;
         let idle = self.queue.is_empty() && self.now >= self.last_activity + self.destage_idle;
         let pressed = !self.stalled.is_empty() || !self.flushes.is_empty() || self.dirty.presses();
         if idle || pressed {
             for (index, extent) in self.dirty.extents.iter().enumerate() {
-                consider(self.start_of(&extent.range, true, head), Next::Dirty(index));
+                consider(self.start_of(&extent.range, true, head, self.margin), Next::Dirty(index));
             }
         }
-        best.map(|(_, next)| next)
+        match best {
+            Some((_, Next::Queued(index))) => Some(Next::Queued(self.first_of_run(index))),
+            best => best.map(|(_, next)| next),
+        }
     }
 
-    /// When a range could be started on.
-    fn start_of(&self, range: &Range, write: bool, head: Head) -> u64 {
+    /// The first of the queued commands that lie directly one behind the other, up to this one. To start in the middle
+    /// would let the head run away from those before it, and leave them behind until they are too old.
+    fn first_of_run(&self, index: usize) -> usize {
+        let mut first = index;
+        for _ in 0..self.queue.len() {
+            let Queued { write, range, .. } = self.queue[first];
+            let before = self.queue.iter().position(|other| {
+                other.write == write && other.range.end == range.sector && other.ready <= self.now
+            });
+            match before {
+                Some(before) => first = before,
+                None => break,
+            }
+        }
+        first
+    }
+
+    /// When a range could be started on, with a margin for what is not known of the seek.
+    fn start_of(&self, range: &Range, write: bool, head: Head, margin: u64) -> u64 {
         if !write
             && let Some(stream) = &self.stream
             && stream.covers(range)
@@ -276,7 +303,7 @@ impl HardDisk {
             1 => self.curve.time(0),
             _ => {
                 let settle = if write { self.write_settle } else { 0 };
-                self.curve.time(range.place.radius.abs_diff(head.radius)) + settle + self.margin
+                self.curve.time(range.place.radius.abs_diff(head.radius)) + settle + margin
             }
         };
         let revolution = self.geometry.revolution_ns;
@@ -300,7 +327,7 @@ impl HardDisk {
             }
             return;
         }
-        let start = self.start_of(range, false, self.head_now());
+        let start = self.start_of(range, false, self.head_now(), 0);
         self.leave_stream();
         let end = start + range.transfer_ns();
         self.stream = Some(Stream {
@@ -324,7 +351,7 @@ impl HardDisk {
 
     /// Writes a range and says when that is over.
     fn move_and_write(&mut self, range: &Range) -> u64 {
-        let start = self.start_of(range, true, self.head_now());
+        let start = self.start_of(range, true, self.head_now(), 0);
         self.leave_stream();
         self.segments.drop_overlapping(range.sector, range.end);
         let last = self.geometry.place(range.end - 1);
@@ -332,7 +359,7 @@ impl HardDisk {
         start + range.transfer_ns()
     }
 
-    /// Moves the point where a stream stops on, so far behind what the host has got.
+    /// Moves the point where a stream stops on, so far behind what the host has got; the buffer keeps as much before.
     fn read_on_after(&mut self, sector: u64) {
         let limit = (sector + self.read_ahead).min(self.sectors).max(sector);
         if let Some(stream) = &mut self.stream
@@ -340,6 +367,7 @@ impl HardDisk {
         {
             stream.limit = limit;
             stream.limit_passed = self.geometry.passed_before(limit);
+            stream.from = stream.from.max(sector.saturating_sub(self.read_ahead));
         }
     }
 

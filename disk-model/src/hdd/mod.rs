@@ -12,8 +12,10 @@
 //! - **Seeks.** Short ones are spent on accelerating and take the square root of the distance; long ones coast, and
 //!   take time in proportion (Ruemmler and Wilkes, "An introduction to disk drive modeling", IEEE Computer 27(3),
 //!   1994). The three figures that data sheets give (one track, mean, full stroke) fix the curve ([`seek`]).
-//! - **Queue.** Of the queued commands the one that can start first is served next (shortest access time first), but
-//!   one that has waited for `queue_age_bound_ms` goes before all others (Seltzer, Chen and Ousterhout, "Disk
+//! - **Queue.** Of the queued commands the one that can start first is served next (shortest access time first); one
+//!   that has waited for `queue_age_bound_ms` goes before it, though never two such in a row, so that a queue in which
+//!   all are old is not served in the order of arrival. Adjacent commands are served from the first of them on
+//!   (Seltzer, Chen and Ousterhout, "Disk
 //!   Scheduling Revisited", USENIX 1990; Worthington, Ganger and Patt, "Scheduling Algorithms for Modern Disk Drives",
 //!   SIGMETRICS 1994).
 //! - **Read-ahead.** After a read the head stays and reads on into a segment of the buffer until another command needs
@@ -77,10 +79,10 @@ parameters! {
         command_overhead_us: u64 = 0..=20_000,
         /// What the link carries.
         link_bytes_per_s: u64 = 1_000_000..=100_000_000_000,
-        /// A queued command that has waited for so long is served next.
+        /// A queued command that has waited for so long is served out of turn.
         queue_age_bound_ms: u64 = 1..=60_000,
-        /// What the drive adds to the time in which it believes to reach a sector, so as not to miss it by a hair; the
-        /// choice of the next command is as good as this is small.
+        /// By how much the drive overestimates seeks when it chooses the next command, so as not to miss a sector by a
+        /// hair and lose a revolution; the larger, the less a queue helps.
         positioning_margin_us: u64 = 0..=20_000,
         /// How far the head reads on after a read; not at all where 0.
         read_ahead_bytes: u64 = 0..=1_073_741_824,

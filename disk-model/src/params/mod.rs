@@ -10,11 +10,13 @@ use block_types::Bytes;
 use declare::Source;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use toml::Spanned;
 
-/// The smallest disk that a model is built for: less than a track's worth would have no geometry.
-pub const LEAST_CAPACITY: Bytes = Bytes(64 << 20);
+/// The sizes that models are built for, 64 MiB to 1 PiB: with less, a rotating disk would have hardly a track to a
+/// zone.
+pub const CAPACITIES: RangeInclusive<Bytes> = Bytes(64 << 20)..=Bytes(1 << 50);
 
 /// The parameters of a disk.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -219,13 +221,13 @@ impl Params {
     ///
     /// # Errors
     /// [`ModelError::OutOfRange`] for a value that did not come from a file and is out of its range, and for a
-    /// capacity below [`LEAST_CAPACITY`].
+    /// capacity that is none of [`CAPACITIES`].
     pub fn build(&self, capacity: Bytes, seed: u64) -> Result<Box<dyn DiskModel>, ModelError> {
-        if capacity < LEAST_CAPACITY {
+        if !CAPACITIES.contains(&capacity) {
             return Err(ModelError::OutOfRange {
                 key: "capacity".to_owned(),
                 found: format!("{} bytes", capacity.0),
-                expected: format!("at least {} bytes", LEAST_CAPACITY.0),
+                expected: format!("{} to {} bytes", CAPACITIES.start().0, CAPACITIES.end().0),
             });
         }
         Ok(match self {
