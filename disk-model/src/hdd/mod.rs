@@ -41,17 +41,29 @@ mod seek;
 
 pub use disk::HardDisk;
 
-use crate::params::declare::{Any, parameters};
+use crate::params::declare::{Named, OneOf, parameters};
 use serde::{Deserialize, Serialize};
 
 /// Whether writes are done when the buffer has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum WriteCache {
     /// They are; a loss of power loses what is not flushed.
     WriteBack,
     /// They are done when the platter has them.
     WriteThrough,
+}
+
+impl Named for WriteCache {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("write-back", Self::WriteBack), ("write-through", Self::WriteThrough)];
+}
+
+impl TryFrom<String> for WriteCache {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::of_name(&name)
+    }
 }
 
 parameters! {
@@ -89,7 +101,7 @@ parameters! {
         /// Streams whose data the buffer keeps.
         read_segments: u32 = 1..=256,
         /// Whether writes are done when the buffer has them.
-        write_cache: WriteCache = Any("\"write-back\" or \"write-through\""),
+        write_cache: WriteCache = OneOf,
         /// How much of the buffer writes may fill.
         write_cache_bytes: u64 = 1_048_576..=17_179_869_184,
         /// How many separate writes it keeps account of.

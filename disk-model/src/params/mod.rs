@@ -35,8 +35,7 @@ pub enum Params {
 }
 
 /// Which model answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// [`HardDisk`].
     Hdd,
@@ -117,7 +116,7 @@ impl Params {
         /// The two keys that decide how the others are read.
         #[derive(Deserialize)]
         struct Heading {
-            kind: Option<Spanned<Kind>>,
+            kind: Option<Spanned<String>>,
             base: Option<Spanned<String>>,
         }
         let source = Source { path: origin, text };
@@ -133,23 +132,28 @@ impl Params {
             },
             None => None,
         };
-        let kind = match (&heading.kind, &base) {
-            (Some(written), Some(base)) if *written.get_ref() != base.kind() => {
+        let written = match &heading.kind {
+            Some(written) => match Kind::ALL.into_iter().find(|kind| kind.name() == written.get_ref()) {
+                Some(kind) => Some((kind, written.span())),
+                None => {
+                    let found = format!("{:?}", written.get_ref());
+                    return Err(source.value(&written.span(), "kind", found, kind_names()));
+                }
+            },
+            None => None,
+        };
+        let kind = match (written, &base) {
+            (Some((kind, span)), Some(base)) if kind != base.kind() => {
                 let expected = format!("\"{}\", as the base is", base.kind());
-                return Err(source.value(
-                    &written.span(),
-                    "kind",
-                    format!("\"{}\"", written.get_ref()),
-                    expected,
-                ));
+                return Err(source.value(&span, "kind", format!("\"{kind}\""), expected));
             }
-            (Some(written), _) => *written.get_ref(),
+            (Some((kind, _)), _) => kind,
             (None, Some(base)) => base.kind(),
             (None, None) => {
                 return Err(ModelError::Missing {
                     path: origin.to_owned(),
                     key: "kind".to_owned(),
-                    expected: format!("one of {}, or a base", Kind::ALL.map(Kind::name).join(", ")),
+                    expected: format!("{}, or a base", kind_names()),
                 });
             }
         };
@@ -245,9 +249,14 @@ impl Params {
 #[serde(deny_unknown_fields)]
 struct NoParams {
     #[expect(dead_code, reason = "named so that it is no unknown key")]
-    kind: Option<Kind>,
+    kind: Option<String>,
     #[expect(dead_code, reason = "likewise")]
     base: Option<String>,
+}
+
+/// What a file's `kind` may be.
+fn kind_names() -> String {
+    format!("one of {}", Kind::ALL.map(Kind::name).join(", "))
 }
 
 /// Every name that [`Params::named`] knows.

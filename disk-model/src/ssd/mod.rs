@@ -30,17 +30,29 @@ mod disk;
 
 pub use disk::{Link, Ssd};
 
-use crate::params::declare::{Any, parameters};
+use crate::params::declare::{Named, OneOf, parameters};
 use serde::{Deserialize, Serialize};
 
 /// What a loss of power does to the write buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum WriteBuffer {
     /// It is lost: the disk has a volatile write cache, and flushes and FUA cost.
     Volatile,
     /// Capacitors save it: nothing completed is ever lost, and flushes and FUA are free.
     Protected,
+}
+
+impl Named for WriteBuffer {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("volatile", Self::Volatile), ("protected", Self::Protected)];
+}
+
+impl TryFrom<String> for WriteBuffer {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::of_name(&name)
+    }
 }
 
 parameters! {
@@ -77,7 +89,7 @@ parameters! {
         /// How much data the controller holds that is not programmed yet.
         write_buffer_bytes: u64 = 65_536..=17_179_869_184,
         /// Whether a loss of power loses them.
-        write_buffer: WriteBuffer = Any("\"volatile\" or \"protected\""),
+        write_buffer: WriteBuffer = OneOf,
         /// What the link carries in one direction, without its own overhead.
         link_bytes_per_s: u64 = 1_000_000..=1_000_000_000_000,
         /// A read's turn in the controller.
