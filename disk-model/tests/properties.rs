@@ -1,5 +1,7 @@
 //! What must hold of every model, whatever is asked of it and however it is driven.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a step that fails fails the test")]
+
 use block_types::{Bytes, Nanos, Sector, Sectors};
 use disk_model::drive::{Order, Until, Workload, closed_loop};
 use disk_model::hdd::WriteCache;
@@ -273,6 +275,30 @@ fn a_deeper_queue_is_never_slower() {
             }
         }
     }
+}
+
+#[test]
+fn no_flush_starves_behind_reads() {
+    let mut disk = Params::named("hdd-7200").unwrap().build(Bytes(32 << 30), 1).unwrap();
+    let mut done = Vec::new();
+    for tag in 0..100 {
+        let write = Command::Write { sector: Sector(tag * 650_000), sectors: Sectors(8), fua: false };
+        disk.submit(Nanos(tag), CommandId(1_000 + tag), write);
+    }
+    disk.submit(Nanos(100), CommandId(2_000), Command::Flush);
+    let read = |tag: u64| Command::Read { sector: Sector(tag * 9_973 % 60_000_000), sectors: Sectors(8) };
+    let mut next_tag = 0;
+    let mut now = Nanos(100);
+    while !done.iter().any(|completion: &Completion| completion.id == CommandId(2_000)) {
+        while disk.in_flight() < 33 {
+            disk.submit(now, CommandId(10_000 + next_tag), read(next_tag));
+            next_tag += 1;
+        }
+        now = disk.next_event().unwrap();
+        disk.advance(now, &mut done);
+    }
+    // The age bound, and then a hundred places between every two of which a command that is too old may come.
+    assert!(now < Nanos(6_000_000_000), "{now}");
 }
 
 #[test]

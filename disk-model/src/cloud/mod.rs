@@ -3,7 +3,7 @@
 //! # How one works
 //!
 //! What the provider limits are rates, not a mechanism: I/Os per second and bytes per second, each by a token bucket
-//! ([`bucket`]) that a burst may overdraw as far as credits have been saved. A command waits for its turn in both,
+//! that a burst may overdraw as far as credits have been saved. A command waits for its turn in both,
 //! in the order of arrival, and then takes a latency drawn from a log-normal distribution: the network and the servers
 //! behind it, which most of the time answer soon and sometimes late.
 //!

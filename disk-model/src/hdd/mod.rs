@@ -3,7 +3,7 @@
 //! # How one works
 //!
 //! - **Rotation.** Where the platter stands is a matter of time: a sector passes under the head once every revolution,
-//!   at an angle that follows from its place on its track ([`geometry`]). Each track starts a little later than the one
+//!   at an angle that follows from its place on its track. Each track starts a little later than the one
 //!   before (track skew), by the time that the head needs from one to the next, so that a stream goes on without
 //!   losing a revolution.
 //! - **Zones.** Outer tracks are longer and hold more sectors. The rate falls with the radius, and the radius with the
@@ -11,7 +11,7 @@
 //!   both ends' rates.
 //! - **Seeks.** Short ones are spent on accelerating and take the square root of the distance; long ones coast, and
 //!   take time in proportion (Ruemmler and Wilkes, "An introduction to disk drive modeling", IEEE Computer 27(3),
-//!   1994). The three figures that data sheets give (one track, mean, full stroke) fix the curve ([`seek`]).
+//!   1994). The three figures that data sheets give (one track, mean, full stroke) fix the curve.
 //! - **Queue.** Of the queued commands the one that can start first is served next (shortest access time first); one
 //!   that has waited for `queue_age_bound_ms` goes before it, though never two such in a row, so that a queue in which
 //!   all are old is not served in the order of arrival. Adjacent commands are served from the first of them on
@@ -38,6 +38,7 @@ mod disk;
 mod geometry;
 mod queue;
 mod seek;
+mod stream;
 
 pub use disk::HardDisk;
 
