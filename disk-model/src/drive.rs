@@ -46,6 +46,8 @@ pub struct Workload {
     pub first: Sector,
     /// How much they may touch; at least a block.
     pub span: Bytes,
+    /// So many commands are done before anything is counted: caches fill, queues form.
+    pub ramp_commands: u64,
     /// Of the random choices.
     pub seed: u64,
 }
@@ -54,13 +56,13 @@ impl Workload {
     /// Reads only, over a span at the disk's start.
     #[must_use]
     pub const fn reads(order: Order, block: Bytes, depth: u32, span: Bytes) -> Self {
-        Self { order, read_share: 1.0, block, depth, first: Sector(0), span, seed: 1 }
+        Self { order, read_share: 1.0, block, depth, first: Sector(0), span, ramp_commands: 0, seed: 1 }
     }
 
     /// Writes only.
     #[must_use]
     pub const fn writes(order: Order, block: Bytes, depth: u32, span: Bytes) -> Self {
-        Self { order, read_share: 0.0, block, depth, first: Sector(0), span, seed: 1 }
+        Self { order, read_share: 0.0, block, depth, first: Sector(0), span, ramp_commands: 0, seed: 1 }
     }
 }
 
@@ -160,12 +162,12 @@ pub fn closed_loop_from(disk: &mut dyn DiskModel, from: Nanos, work: &Workload, 
         in_flight.push(submit(disk, from, tag));
     }
     let mut done: Vec<Completion> = Vec::with_capacity(depth);
-    let mut now = from;
-    let goes_on = |report: &Report, now: Nanos| match until {
+    let (mut now, mut counted_from, mut ramp) = (from, from, work.ramp_commands);
+    let goes_on = |report: &Report, now: Nanos, counted_from: Nanos| match until {
         Until::Commands(commands) => report.commands < commands,
-        Until::Elapsed(time) => now - from < time,
+        Until::Elapsed(time) => now - counted_from < time,
     };
-    while goes_on(&report, now)
+    while (ramp > 0 || goes_on(&report, now, counted_from))
         && let Some(next) = disk.next_event()
     {
         done.clear();
@@ -174,17 +176,18 @@ pub fn closed_loop_from(disk: &mut dyn DiskModel, from: Nanos, work: &Workload, 
         for completion in &done {
             let tag = completion.id.0 as usize;
             let (since, read) = in_flight[tag];
-            let latency = completion.at - since;
-            if read {
-                report.reads.record(latency)
+            if ramp > 0 {
+                ramp -= 1;
+                counted_from = now;
             } else {
-                report.writes.record(latency)
+                let latencies = if read { &mut report.reads } else { &mut report.writes };
+                latencies.record(completion.at - since);
+                report.commands += 1;
             }
-            report.commands += 1;
             in_flight[tag] = submit(disk, now, tag);
         }
     }
-    report.elapsed = now - from;
+    report.elapsed = now - counted_from;
     let seconds = report.elapsed.as_secs_f64();
     if seconds > 0.0 {
         report.iops = report.commands as f64 / seconds;

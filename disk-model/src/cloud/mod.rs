@@ -3,7 +3,7 @@
 //! # How one works
 //!
 //! What the provider limits are rates, not a mechanism: I/Os per second and bytes per second, each by a token bucket
-//! ([`bucket`]) that a burst may overdraw as far as credits have been saved. A command waits for its turn in both,
+//! that a burst may overdraw as far as credits have been saved. A command waits for its turn in both,
 //! in the order of arrival, and then takes a latency drawn from a log-normal distribution: the network and the servers
 //! behind it, which most of the time answer soon and sometimes late.
 //!
@@ -16,7 +16,7 @@
 mod bucket;
 
 use crate::params::declare::parameters;
-use crate::{Command, CommandId, Completion, DiskModel, ModelError};
+use crate::{Command, CommandId, Completion, DiskModel, LATEST, ModelError};
 use block_types::{Bytes, Nanos, Sectors};
 use bucket::{Bucket, Rates};
 use rand::SeedableRng;
@@ -161,7 +161,7 @@ impl CloudVolume {
 
 impl DiskModel for CloudVolume {
     fn submit(&mut self, now: Nanos, id: CommandId, command: Command) {
-        self.now = self.now.max(now.0);
+        self.now = self.now.max(now.0.min(LATEST.0));
         let (turn, latency) = match command.within(Sectors(self.sectors)) {
             Command::Read { sector, sectors } => {
                 (self.turn(false, sector.0, sectors.0, sectors.bytes().0), self.read_latency)
@@ -181,7 +181,7 @@ impl DiskModel for CloudVolume {
     }
 
     fn advance(&mut self, now: Nanos, done: &mut Vec<Completion>) {
-        self.now = self.now.max(now.0);
+        self.now = self.now.max(now.0.min(LATEST.0));
         while let Some(&Reverse((at, _, id))) = self.pending.peek()
             && at <= now.0
         {

@@ -51,6 +51,8 @@ pub(super) struct Extent {
 #[derive(Clone, Debug)]
 pub(super) struct Dirty {
     pub(super) extents: Vec<Extent>,
+    /// Extents that are on their way to the platter: one or none.
+    leaving: usize,
     /// Sectors of them, and of the one that is on its way to the platter.
     sectors: u64,
     largest: u64,
@@ -66,6 +68,7 @@ impl Dirty {
     pub(super) fn new(most_sectors: u64, most_extents: usize, pressure_percent: u64) -> Self {
         Self {
             extents: Vec::new(),
+            leaving: 0,
             sectors: 0,
             largest: LARGEST_EXTENT,
             most_sectors,
@@ -90,7 +93,7 @@ impl Dirty {
                 let range = &mut self.extents[index].range;
                 *range = Range::new(geometry, range.sector, end - range.sector);
             }
-            None if room && self.extents.len() < self.most_extents => {
+            None if room && self.extents.len() + self.leaving < self.most_extents => {
                 self.extents.push(Extent { range: Range::new(geometry, sector, sectors), number });
             }
             _ => return false,
@@ -104,8 +107,15 @@ impl Dirty {
         self.extents.iter().any(|extent| extent.range.sector <= sector && end <= extent.range.end)
     }
 
-    /// An extent is on the platter.
+    /// Takes an extent out, to be written.
+    pub(super) fn leave(&mut self, index: usize) -> Extent {
+        self.leaving += 1;
+        self.extents.swap_remove(index)
+    }
+
+    /// An extent that left is on the platter.
     pub(super) fn written(&mut self, extent: &Extent) {
+        self.leaving -= 1;
         self.sectors -= extent.range.end - extent.range.sector;
     }
 

@@ -4,8 +4,9 @@ use super::cache::{Dirty, Extent, Segments};
 use super::geometry::Geometry;
 use super::queue::{Head, Queued, Range};
 use super::seek::SeekCurve;
+use super::stream::Stream;
 use super::{HddParams, WriteCache};
-use crate::{Command, CommandId, Completion, DiskModel, ModelError};
+use crate::{Command, CommandId, Completion, DiskModel, LATEST, ModelError};
 use block_types::{Bytes, Nanos, SECTOR_BYTES, Sector, Sectors};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -13,44 +14,21 @@ use std::collections::{BinaryHeap, VecDeque};
 /// Times are rounded to ns in several places; a sector that was missed by less than this was not missed.
 const ROUNDING_NS: u64 = 2_000;
 
-/// A head that reads on.
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    /// The first sector that it brought.
-    from: u64,
-    /// Sectors before this one are in the buffer, whatever the times say.
-    have: u64,
-    /// It passes [`Range::passed_ns`] `passed` at this time, and all others accordingly.
-    since: u64,
-    passed: u64,
-    /// Where it stops.
-    limit: u64,
-    limit_passed: u64,
-}
-
-impl Stream {
-    /// When it has passed a point.
-    fn time_of(&self, passed: u64) -> u64 {
-        (self.since + passed).saturating_sub(self.passed)
-    }
-
-    /// When a range is in the buffer.
-    fn time_of_end(&self, range: &Range) -> u64 {
-        if range.end <= self.have { 0 } else { self.time_of(range.passed_ns) }
-    }
-
-    /// Whether a read goes on within it.
-    fn covers(&self, range: &Range) -> bool {
-        (self.from..=self.limit).contains(&range.sector)
-    }
-}
-
 /// What the head is at.
 #[derive(Clone, Copy, Debug)]
 struct Active {
     end: u64,
     /// The dirty data it writes, if it does.
     extent: Option<Extent>,
+}
+
+/// A flush that waits.
+#[derive(Clone, Copy, Debug)]
+struct Flush {
+    id: CommandId,
+    /// The number of the last write before it.
+    mark: u64,
+    arrived: u64,
 }
 
 /// What the head may do next.
@@ -81,13 +59,14 @@ pub struct HardDisk {
     segments: Segments,
     /// Writes that the cache has no room for.
     stalled: VecDeque<(CommandId, Sector, Sectors)>,
-    /// Flushes, with the number of the last write before each.
-    flushes: VecDeque<(u64, CommandId)>,
+    flushes: VecDeque<Flush>,
     head: Head,
     stream: Option<Stream>,
     active: Option<Active>,
     /// When to decide again while the head is idle.
     wake: Option<u64>,
+    /// Whether the last command was served for its age.
+    aged: bool,
     last_activity: u64,
     submitted: u64,
     completions: BinaryHeap<Reverse<(u64, u64, CommandId)>>,
@@ -143,6 +122,7 @@ impl HardDisk {
             stream: None,
             active: None,
             wake: None,
+            aged: false,
             last_activity: 0,
             submitted: 0,
             completions: BinaryHeap::new(),
@@ -176,7 +156,7 @@ impl HardDisk {
             }
             self.decide();
         }
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(LATEST.0));
     }
 
     /// The head has done what it was at.
@@ -196,11 +176,11 @@ impl HardDisk {
             self.complete(self.now + self.link_time(sectors.0), id);
         }
         let oldest = self.dirty.extents.iter().map(|extent| extent.number).min().unwrap_or(u64::MAX);
-        while let Some(&(mark, id)) = self.flushes.front()
-            && mark < oldest
+        while let Some(&flush) = self.flushes.front()
+            && flush.mark < oldest
         {
             self.flushes.pop_front();
-            self.complete(self.now, id);
+            self.complete(self.now, flush.id);
         }
     }
 
@@ -220,7 +200,7 @@ impl HardDisk {
                     if queued.write { self.write(&queued) } else { self.read(&queued) }
                 }
                 Next::Dirty(index) => {
-                    let extent = self.dirty.extents.swap_remove(index);
+                    let extent = self.dirty.leave(index);
                     let end = self.move_and_write(&extent.range);
                     self.active = Some(Active { end, extent: Some(extent) });
                 }
@@ -228,43 +208,75 @@ impl HardDisk {
         }
     }
 
-    /// The command, or the dirty data, that the head can start on first; but a command that is too old goes before.
+    /// The command, or the dirty data, that the head can start on first; but what is overdue goes before, though never
+    /// twice in a row.
     fn choose(&mut self) -> Option<Next> {
         self.stop_stream_at_limit();
         let head = self.head_now();
-        let mut best: Option<(u64, Next)> = None;
-        let mut consider = |start: u64, next: Next| {
-            if best.is_none_or(|(other, _)| start < other) {
-                best = Some((start, next));
-            }
-        };
-        let mut oldest: Option<(u64, usize)> = None;
-        for (index, queued) in self.queue.iter().enumerate() {
-            if queued.ready > self.now {
-                continue;
-            }
-            if oldest.is_none_or(|(arrived, _)| queued.arrived < arrived) {
-                oldest = Some((queued.arrived, index));
-            }
-            consider(self.start_of(&queued.range, queued.write, head), Next::Queued(index));
+        if !self.aged
+            && let Some(overdue) = self.overdue(head)
+        {
+            self.aged = true;
+            return Some(overdue);
         }
+        self.aged = false;
+        let queued = self
+            .queue
+            .iter()
+            .enumerate()
+            .filter(|(_, queued)| queued.ready <= self.now)
+            .map(|(index, queued)| (self.start_of(&queued.range, queued.write, head, self.margin), index))
+            .min();
+        let idle = self.queue.is_empty() && self.now >= self.last_activity + self.destage_idle;
+        let pressed = !self.stalled.is_empty() || !self.flushes.is_empty() || self.dirty.presses();
+        let dirty = if idle || pressed { self.nearest_dirty(head, u64::MAX) } else { None };
+        match (queued, dirty) {
+            (Some((start, _)), Some((sooner, index))) if sooner < start => Some(Next::Dirty(index)),
+            (Some((_, index)), _) => Some(Next::Queued(self.first_of_run(index))),
+            (None, Some((_, index))) => Some(Next::Dirty(index)),
+            (None, None) => None,
+        }
+    }
+
+    /// What has waited for longer than the age bound: the oldest command, or something that an old flush waits for.
+    fn overdue(&self, head: Head) -> Option<Next> {
+        let is_old = |arrived: u64| self.now - arrived >= self.age_bound;
+        let ready = self.queue.iter().enumerate().filter(|(_, queued)| queued.ready <= self.now);
+        let oldest = ready.map(|(index, queued)| (queued.arrived, index)).min();
         if let Some((arrived, index)) = oldest
-            && self.now - arrived >= self.age_bound
+            && is_old(arrived)
         {
             return Some(Next::Queued(index));
         }
-        let idle = self.queue.is_empty() && self.now >= self.last_activity + self.destage_idle;
-        let pressed = !self.stalled.is_empty() || !self.flushes.is_empty() || self.dirty.presses();
-        if idle || pressed {
-            for (index, extent) in self.dirty.extents.iter().enumerate() {
-                consider(self.start_of(&extent.range, true, head), Next::Dirty(index));
-            }
-        }
-        best.map(|(_, next)| next)
+        let flush = self.flushes.front().filter(|flush| is_old(flush.arrived))?;
+        self.nearest_dirty(head, flush.mark).map(|(_, index)| Next::Dirty(index))
     }
 
-    /// When a range could be started on.
-    fn start_of(&self, range: &Range, write: bool, head: Head) -> u64 {
+    /// The dirty data, of writes up to a number, that the head can start on first, and when.
+    fn nearest_dirty(&self, head: Head, last: u64) -> Option<(u64, usize)> {
+        let extents = self.dirty.extents.iter().enumerate().filter(|(_, extent)| extent.number <= last);
+        extents.map(|(index, extent)| (self.start_of(&extent.range, true, head, self.margin), index)).min()
+    }
+
+    /// The first of the queued commands that lie directly one behind the other, up to this one. To start in the middle
+    /// would let the head run away from those before it, and leave them behind until they are too old.
+    fn first_of_run(&self, index: usize) -> usize {
+        let mut first = index;
+        for _ in 0..self.queue.len() {
+            let Queued { write, range, .. } = self.queue[first];
+            let before = self.queue.iter().position(|other| {
+                other.write == write && other.range.end == range.sector && other.ready <= self.now
+            });
+            match before {
+                Some(before) => first = before,
+                None => break,
+            }
+        }
+        first
+    }
+
+    /// When a range could be started on, with a margin for what is not known of the seek.
+    fn start_of(&self, range: &Range, write: bool, head: Head, margin: u64) -> u64 {
         if !write
             && let Some(stream) = &self.stream
             && stream.covers(range)
@@ -276,7 +288,7 @@ impl HardDisk {
             1 => self.curve.time(0),
             _ => {
                 let settle = if write { self.write_settle } else { 0 };
-                self.curve.time(range.place.radius.abs_diff(head.radius)) + settle + self.margin
+                self.curve.time(range.place.radius.abs_diff(head.radius)) + settle + margin
             }
         };
         let revolution = self.geometry.revolution_ns;
@@ -300,17 +312,10 @@ impl HardDisk {
             }
             return;
         }
-        let start = self.start_of(range, false, self.head_now());
+        let start = self.start_of(range, false, self.head_now(), 0);
         self.leave_stream();
         let end = start + range.transfer_ns();
-        self.stream = Some(Stream {
-            from: range.sector,
-            have: range.sector,
-            since: end,
-            passed: range.passed_ns,
-            limit: range.end,
-            limit_passed: range.passed_ns,
-        });
+        self.stream = Some(Stream::new(range, end));
         self.read_on_after(range.end);
         self.complete(end, queued.id);
         self.active = Some(Active { end, extent: None });
@@ -324,7 +329,7 @@ impl HardDisk {
 
     /// Writes a range and says when that is over.
     fn move_and_write(&mut self, range: &Range) -> u64 {
-        let start = self.start_of(range, true, self.head_now());
+        let start = self.start_of(range, true, self.head_now(), 0);
         self.leave_stream();
         self.segments.drop_overlapping(range.sector, range.end);
         let last = self.geometry.place(range.end - 1);
@@ -332,40 +337,24 @@ impl HardDisk {
         start + range.transfer_ns()
     }
 
-    /// Moves the point where a stream stops on, so far behind what the host has got.
+    /// Lets the stream go on, now that the host has got everything before a sector.
     fn read_on_after(&mut self, sector: u64) {
         let limit = (sector + self.read_ahead).min(self.sectors).max(sector);
-        if let Some(stream) = &mut self.stream
-            && limit > stream.limit
-        {
-            stream.limit = limit;
-            stream.limit_passed = self.geometry.passed_before(limit);
-        }
-    }
-
-    /// A stream that has come to its limit goes on from there no sooner than the platter brings the place round.
-    fn stop_stream_at_limit(&mut self) {
-        let revolution = self.geometry.revolution_ns;
         if let Some(stream) = &mut self.stream {
-            let stopped = stream.time_of(stream.limit_passed);
-            if stopped < self.now {
-                stream.have = stream.limit;
-                stream.since = stopped + (self.now - stopped).div_ceil(revolution) * revolution;
-                stream.passed = stream.limit_passed;
-            }
+            stream.read_on(&self.geometry, sector.saturating_sub(self.read_ahead), limit);
         }
     }
 
-    /// The first sector that a stream has not brought yet.
-    fn stream_end(&self, stream: &Stream) -> u64 {
-        let passed = (stream.passed + self.now).saturating_sub(stream.since).min(stream.limit_passed);
-        self.geometry.sector_at(passed).max(stream.have).min(stream.limit)
+    fn stop_stream_at_limit(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            stream.stop_at_limit(self.now, self.geometry.revolution_ns);
+        }
     }
 
     fn head_now(&self) -> Head {
         match &self.stream {
             Some(stream) => {
-                let last = self.geometry.place(self.stream_end(stream).saturating_sub(1));
+                let last = self.geometry.place(stream.end(&self.geometry, self.now).saturating_sub(1));
                 Head { track: last.track, radius: last.radius }
             }
             None => self.head,
@@ -376,16 +365,14 @@ impl HardDisk {
     fn leave_stream(&mut self) {
         self.head = self.head_now();
         if let Some(stream) = self.stream.take() {
-            let end = self.stream_end(&stream);
+            let end = stream.end(&self.geometry, self.now);
             self.segments.keep(stream.from, end);
         }
     }
 
     /// The buffer's copies of sectors that were written are no longer right.
     fn overwrite(&mut self, sector: u64, end: u64) {
-        if self.stream.is_some_and(|stream| stream.from < end && sector < stream.limit)
-            && self.active.is_none()
-        {
+        if self.stream.is_some_and(|stream| stream.touches(sector, end)) && self.active.is_none() {
             self.leave_stream();
         }
         self.segments.drop_overlapping(sector, end);
@@ -445,7 +432,7 @@ impl DiskModel for HardDisk {
             Command::Flush => {
                 let writing = self.active.is_some_and(|active| active.extent.is_some());
                 if writing || !self.dirty.extents.is_empty() {
-                    self.flushes.push_back((self.submitted, id));
+                    self.flushes.push_back(Flush { id, mark: self.submitted, arrived: self.now });
                 } else {
                     self.complete(done, id);
                 }

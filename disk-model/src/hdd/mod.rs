@@ -3,7 +3,7 @@
 //! # How one works
 //!
 //! - **Rotation.** Where the platter stands is a matter of time: a sector passes under the head once every revolution,
-//!   at an angle that follows from its place on its track ([`geometry`]). Each track starts a little later than the one
+//!   at an angle that follows from its place on its track. Each track starts a little later than the one
 //!   before (track skew), by the time that the head needs from one to the next, so that a stream goes on without
 //!   losing a revolution.
 //! - **Zones.** Outer tracks are longer and hold more sectors. The rate falls with the radius, and the radius with the
@@ -11,9 +11,11 @@
 //!   both ends' rates.
 //! - **Seeks.** Short ones are spent on accelerating and take the square root of the distance; long ones coast, and
 //!   take time in proportion (Ruemmler and Wilkes, "An introduction to disk drive modeling", IEEE Computer 27(3),
-//!   1994). The three figures that data sheets give (one track, mean, full stroke) fix the curve ([`seek`]).
-//! - **Queue.** Of the queued commands the one that can start first is served next (shortest access time first), but
-//!   one that has waited for `queue_age_bound_ms` goes before all others (Seltzer, Chen and Ousterhout, "Disk
+//!   1994). The three figures that data sheets give (one track, mean, full stroke) fix the curve.
+//! - **Queue.** Of the queued commands the one that can start first is served next (shortest access time first); one
+//!   that has waited for `queue_age_bound_ms` goes before it, though never two such in a row, so that a queue in which
+//!   all are old is not served in the order of arrival. Adjacent commands are served from the first of them on
+//!   (Seltzer, Chen and Ousterhout, "Disk
 //!   Scheduling Revisited", USENIX 1990; Worthington, Ganger and Patt, "Scheduling Algorithms for Modern Disk Drives",
 //!   SIGMETRICS 1994).
 //! - **Read-ahead.** After a read the head stays and reads on into a segment of the buffer until another command needs
@@ -36,20 +38,33 @@ mod disk;
 mod geometry;
 mod queue;
 mod seek;
+mod stream;
 
 pub use disk::HardDisk;
 
-use crate::params::declare::{Any, parameters};
+use crate::params::declare::{Named, OneOf, parameters};
 use serde::{Deserialize, Serialize};
 
 /// Whether writes are done when the buffer has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum WriteCache {
     /// They are; a loss of power loses what is not flushed.
     WriteBack,
     /// They are done when the platter has them.
     WriteThrough,
+}
+
+impl Named for WriteCache {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("write-back", Self::WriteBack), ("write-through", Self::WriteThrough)];
+}
+
+impl TryFrom<String> for WriteCache {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::of_name(&name)
+    }
 }
 
 parameters! {
@@ -77,17 +92,17 @@ parameters! {
         command_overhead_us: u64 = 0..=20_000,
         /// What the link carries.
         link_bytes_per_s: u64 = 1_000_000..=100_000_000_000,
-        /// A queued command that has waited for so long is served next.
+        /// A queued command that has waited for so long is served out of turn.
         queue_age_bound_ms: u64 = 1..=60_000,
-        /// What the drive adds to the time in which it believes to reach a sector, so as not to miss it by a hair; the
-        /// choice of the next command is as good as this is small.
+        /// By how much the drive overestimates seeks when it chooses the next command, so as not to miss a sector by a
+        /// hair and lose a revolution; the larger, the less a queue helps.
         positioning_margin_us: u64 = 0..=20_000,
         /// How far the head reads on after a read; not at all where 0.
         read_ahead_bytes: u64 = 0..=1_073_741_824,
         /// Streams whose data the buffer keeps.
         read_segments: u32 = 1..=256,
         /// Whether writes are done when the buffer has them.
-        write_cache: WriteCache = Any("\"write-back\" or \"write-through\""),
+        write_cache: WriteCache = OneOf,
         /// How much of the buffer writes may fill.
         write_cache_bytes: u64 = 1_048_576..=17_179_869_184,
         /// How many separate writes it keeps account of.

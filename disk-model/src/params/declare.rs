@@ -73,16 +73,36 @@ impl<T: PartialOrd + fmt::Display> Allowed<T> for RangeInclusive<T> {
     }
 }
 
-/// Whatever the type has.
-pub(crate) struct Any(pub(crate) &'static str);
+/// One of the names of a [`Named`] type.
+pub(crate) struct OneOf;
 
-impl<T> Allowed<T> for Any {
+impl<T: Named> Allowed<T> for OneOf {
     fn allows(&self, _: &T) -> bool {
         true
     }
 
     fn expected(&self) -> String {
-        self.0.to_owned()
+        T::NAMES.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+/// A type whose values have names in a file.
+pub(crate) trait Named: Copy + 'static {
+    /// All of them.
+    const NAMES: &'static [(&'static str, Self)];
+
+    /// The value of a name; the error says what was found and what was expected.
+    fn of_name(found: &str) -> Result<Self, String> {
+        let value = Self::NAMES.iter().find(|(name, _)| *name == found);
+        value
+            .map(|(_, value)| *value)
+            .ok_or_else(|| format!("found {found:?}, expected {}", OneOf.names::<Self>()))
+    }
+}
+
+impl OneOf {
+    fn names<T: Named>(&self) -> String {
+        Allowed::<T>::expected(self)
     }
 }
 

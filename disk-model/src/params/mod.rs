@@ -10,11 +10,13 @@ use block_types::Bytes;
 use declare::Source;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use toml::Spanned;
 
-/// The smallest disk that a model is built for: less than a track's worth would have no geometry.
-pub const LEAST_CAPACITY: Bytes = Bytes(64 << 20);
+/// The sizes that models are built for, 64 MiB to 1 PiB: with less, a rotating disk would have hardly a track to a
+/// zone.
+pub const CAPACITIES: RangeInclusive<Bytes> = Bytes(64 << 20)..=Bytes(1 << 50);
 
 /// The parameters of a disk.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -33,8 +35,7 @@ pub enum Params {
 }
 
 /// Which model answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// [`HardDisk`].
     Hdd,
@@ -115,7 +116,7 @@ impl Params {
         /// The two keys that decide how the others are read.
         #[derive(Deserialize)]
         struct Heading {
-            kind: Option<Spanned<Kind>>,
+            kind: Option<Spanned<String>>,
             base: Option<Spanned<String>>,
         }
         let source = Source { path: origin, text };
@@ -131,23 +132,28 @@ impl Params {
             },
             None => None,
         };
-        let kind = match (&heading.kind, &base) {
-            (Some(written), Some(base)) if *written.get_ref() != base.kind() => {
+        let written = match &heading.kind {
+            Some(written) => match Kind::ALL.into_iter().find(|kind| kind.name() == written.get_ref()) {
+                Some(kind) => Some((kind, written.span())),
+                None => {
+                    let found = format!("{:?}", written.get_ref());
+                    return Err(source.value(&written.span(), "kind", found, kind_names()));
+                }
+            },
+            None => None,
+        };
+        let kind = match (written, &base) {
+            (Some((kind, span)), Some(base)) if kind != base.kind() => {
                 let expected = format!("\"{}\", as the base is", base.kind());
-                return Err(source.value(
-                    &written.span(),
-                    "kind",
-                    format!("\"{}\"", written.get_ref()),
-                    expected,
-                ));
+                return Err(source.value(&span, "kind", format!("\"{kind}\""), expected));
             }
-            (Some(written), _) => *written.get_ref(),
+            (Some((kind, _)), _) => kind,
             (None, Some(base)) => base.kind(),
             (None, None) => {
                 return Err(ModelError::Missing {
                     path: origin.to_owned(),
                     key: "kind".to_owned(),
-                    expected: format!("one of {}, or a base", Kind::ALL.map(Kind::name).join(", ")),
+                    expected: format!("{}, or a base", kind_names()),
                 });
             }
         };
@@ -219,13 +225,13 @@ impl Params {
     ///
     /// # Errors
     /// [`ModelError::OutOfRange`] for a value that did not come from a file and is out of its range, and for a
-    /// capacity below [`LEAST_CAPACITY`].
+    /// capacity that is none of [`CAPACITIES`].
     pub fn build(&self, capacity: Bytes, seed: u64) -> Result<Box<dyn DiskModel>, ModelError> {
-        if capacity < LEAST_CAPACITY {
+        if !CAPACITIES.contains(&capacity) {
             return Err(ModelError::OutOfRange {
                 key: "capacity".to_owned(),
                 found: format!("{} bytes", capacity.0),
-                expected: format!("at least {} bytes", LEAST_CAPACITY.0),
+                expected: format!("{} to {} bytes", CAPACITIES.start().0, CAPACITIES.end().0),
             });
         }
         Ok(match self {
@@ -243,9 +249,14 @@ impl Params {
 #[serde(deny_unknown_fields)]
 struct NoParams {
     #[expect(dead_code, reason = "named so that it is no unknown key")]
-    kind: Option<Kind>,
+    kind: Option<String>,
     #[expect(dead_code, reason = "likewise")]
     base: Option<String>,
+}
+
+/// What a file's `kind` may be.
+fn kind_names() -> String {
+    format!("one of {}", Kind::ALL.map(Kind::name).join(", "))
 }
 
 /// Every name that [`Params::named`] knows.

@@ -10,8 +10,10 @@ pub(super) struct Unit {
     number: u64,
     /// Bytes of the buffer that are free once it is done.
     host_bytes: u64,
-    /// How long it takes.
+    /// How long it takes on its die.
     pub(super) time: u64,
+    /// How long the controller takes to hand it over.
+    pub(super) pace: u64,
 }
 
 /// Writes that go on from where a recent one ended cost no garbage collection; so many of them are remembered.
@@ -24,8 +26,9 @@ const LARGE_BYTES: u64 = 128 << 10;
 pub(super) struct Buffer {
     capacity: u64,
     unit: u64,
-    program_ns: u64,
-    slc_program_ns: u64,
+    /// What a unit takes on its die, and the controller to hand over; in the SLC cache, and outside.
+    slc: (u64, u64),
+    full: (u64, u64),
     slc_capacity: u64,
     fold_bytes_per_s: u64,
     /// In 1/1024.
@@ -35,37 +38,48 @@ pub(super) struct Buffer {
     /// Those among them that are in no unit yet, and what they cost on flash.
     open_host: u64,
     open_flash: u64,
-    open_time: u64,
+    open_times: (u64, u64),
+    /// Bytes taken so far, and up to which of them units are made even where they are not full.
+    taken: u64,
+    sealed: u64,
     slc_used: u64,
     /// When the last program ended with nothing left to do.
     idle_since: u64,
     next_number: u64,
-    /// Whether the units from `oldest` on are done.
+    /// The units from `oldest` on: whether they are done, and the bytes taken up to their end.
     oldest: u64,
-    done: VecDeque<bool>,
+    units: VecDeque<(bool, u64)>,
+    /// Up to which of the bytes taken everything is on flash.
+    safe: u64,
     streams: [u64; STREAMS],
     next_stream: usize,
 }
 
 impl Buffer {
     pub(super) fn new(params: &SsdParams) -> Self {
+        let pace = |bytes_per_s: u64| params.program_bytes * 1_000_000_000 / bytes_per_s;
+        let slc = (params.slc_program_ns, pace(params.slc_program_bytes_per_s));
+        let full = (params.program_ns, pace(params.program_bytes_per_s));
         Self {
             capacity: params.write_buffer_bytes.max(2 * params.program_bytes),
             unit: params.program_bytes,
-            program_ns: params.program_ns,
-            slc_program_ns: params.slc_program_ns,
+            slc,
+            full,
             slc_capacity: params.slc_cache_bytes,
             fold_bytes_per_s: params.slc_fold_bytes_per_s,
             amplification: (params.random_write_amplification * 1024.0).round() as u64,
             used: 0,
             open_host: 0,
             open_flash: 0,
-            open_time: params.program_ns,
+            open_times: full,
+            taken: 0,
+            sealed: 0,
             slc_used: 0,
             idle_since: 0,
             next_number: 0,
             oldest: 0,
-            done: VecDeque::new(),
+            units: VecDeque::new(),
+            safe: 0,
             streams: [u64::MAX; STREAMS],
             next_stream: 0,
         }
@@ -91,54 +105,53 @@ impl Buffer {
         self.streams[entry] = sector + sectors;
 
         self.used += bytes;
+        self.taken += bytes;
         self.open_host += bytes;
         if self.slc_used + bytes <= self.slc_capacity {
             self.slc_used += bytes;
             self.open_flash += bytes;
-            self.open_time = self.slc_program_ns;
+            self.open_times = self.slc;
         } else {
             let new_place = stream.is_none() && bytes < LARGE_BYTES;
             self.open_flash += if new_place { bytes * self.amplification / 1024 } else { bytes };
-            self.open_time = self.program_ns;
+            self.open_times = self.full;
         }
     }
 
-    /// The next full unit, if there is one.
+    /// The next unit, if there is a full one, or one that was sealed.
     pub(super) fn unit(&mut self) -> Option<Unit> {
-        if self.open_flash < self.unit {
+        let host_bytes = if self.open_flash >= self.unit {
+            let share = u128::from(self.open_host) * u128::from(self.unit) / u128::from(self.open_flash);
+            self.open_flash -= self.unit;
+            u64::try_from(share).unwrap_or(self.open_host)
+        } else if self.open_host > 0 && self.taken - self.open_host < self.sealed {
+            self.open_flash = 0;
+            self.open_host
+        } else {
             return None;
-        }
-        let share = u128::from(self.open_host) * u128::from(self.unit) / u128::from(self.open_flash);
-        let host_bytes = u64::try_from(share).unwrap_or(self.open_host);
+        };
         self.open_host -= host_bytes;
-        self.open_flash -= self.unit;
-        Some(self.number(host_bytes))
-    }
-
-    /// What is left over as a unit that is padded, if anything is.
-    pub(super) fn last_unit(&mut self) -> Option<Unit> {
-        if self.open_host == 0 {
-            return None;
-        }
-        let host_bytes = std::mem::take(&mut self.open_host);
-        self.open_flash = 0;
-        Some(self.number(host_bytes))
-    }
-
-    fn number(&mut self, host_bytes: u64) -> Unit {
-        let number = self.next_number;
+        self.units.push_back((false, self.taken - self.open_host));
         self.next_number += 1;
-        self.done.push_back(false);
-        Unit { number, host_bytes, time: self.open_time }
+        let (time, pace) = self.open_times;
+        Some(Unit { number: self.next_number - 1, host_bytes, time, pace })
+    }
+
+    /// Has units made of all that was taken so far, padded where they are not full, and says what [`Self::reached`]
+    /// answers for when they are on flash.
+    pub(super) fn seal(&mut self) -> u64 {
+        self.sealed = self.taken;
+        self.taken
     }
 
     /// A unit is on flash.
     pub(super) fn programmed(&mut self, now: u64, unit: Unit) {
         self.used -= unit.host_bytes;
-        self.done[(unit.number - self.oldest) as usize] = true;
-        while self.done.front() == Some(&true) {
-            self.done.pop_front();
+        self.units[(unit.number - self.oldest) as usize].0 = true;
+        while let Some(&(true, end)) = self.units.front() {
+            self.units.pop_front();
             self.oldest += 1;
+            self.safe = end;
         }
         if self.is_programmed() {
             self.idle_since = now;
@@ -150,13 +163,8 @@ impl Buffer {
         self.oldest == self.next_number
     }
 
-    /// The number that the next unit will have: all before it are what a flush waits for.
-    pub(super) fn mark(&self) -> u64 {
-        self.next_number
-    }
-
-    /// Whether all units before a mark are on flash.
+    /// Whether everything up to a mark is on flash.
     pub(super) fn reached(&self, mark: u64) -> bool {
-        self.oldest >= mark
+        self.safe >= mark
     }
 }

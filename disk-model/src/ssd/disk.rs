@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::die::{Dies, Work};
 use super::{SsdParams, WriteBuffer};
-use crate::{Command, CommandId, Completion, DiskModel, ModelError};
+use crate::{Command, CommandId, Completion, DiskModel, LATEST, ModelError};
 use block_types::{Bytes, Nanos, SECTOR_BYTES, Sector, Sectors};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +26,8 @@ enum Event {
     Die(u32),
     /// A command other than a read leaves the controller.
     Arrival(u32),
+    /// The controller has handed a unit to its die.
+    HandedOver,
     /// A command is done.
     Completion(u32),
 }
@@ -59,6 +61,8 @@ pub struct Ssd {
     link_free: [u64; 2],
     dies: Dies,
     buffer: Buffer,
+    /// Whether the controller is handing a unit to a die.
+    handing_over: bool,
     /// Writes that the buffer has no room for.
     stalled: VecDeque<u32>,
     /// What waits for programs: the mark in the buffer (these never fall), the end of its way over the link, which.
@@ -88,6 +92,7 @@ impl Ssd {
             link_free: [0; 2],
             dies: Dies::new(params.dies as usize),
             buffer: Buffer::new(params),
+            handing_over: false,
             stalled: VecDeque::new(),
             waiting: VecDeque::new(),
             done: Vec::new(),
@@ -109,6 +114,10 @@ impl Ssd {
             match event {
                 Event::Die(die) => self.die_is_done(die as usize),
                 Event::Arrival(slot) => self.arrive(slot),
+                Event::HandedOver => {
+                    self.handing_over = false;
+                    self.hand_over();
+                }
                 Event::Completion(slot) => {
                     self.free_slots.push(slot);
                     self.in_flight -= 1;
@@ -116,7 +125,7 @@ impl Ssd {
                 }
             }
         }
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(LATEST.0));
     }
 
     /// Carries `bytes` over the link, from now on at the earliest, and says when they are over.
@@ -183,13 +192,23 @@ impl Ssd {
         }
     }
 
-    /// Completes a command when all that the buffer holds now is on flash.
-    fn wait_for_programs(&mut self, slot: u32, carried: u64) {
-        if let Some(unit) = self.buffer.last_unit() {
+    /// Hands the next unit of the buffer to its die, if there is one and the controller is free.
+    fn hand_over(&mut self) {
+        if self.handing_over {
+            return;
+        }
+        if let Some(unit) = self.buffer.unit() {
+            self.handing_over = true;
+            self.plan(self.now + unit.pace, Event::HandedOver);
             let die = self.dies.program(unit);
             self.start_die(die);
         }
-        self.waiting.push_back((self.buffer.mark(), carried, slot));
+    }
+
+    /// Completes a command when all that the buffer holds now is on flash.
+    fn wait_for_programs(&mut self, slot: u32, carried: u64) {
+        self.waiting.push_back((self.buffer.seal(), carried, slot));
+        self.hand_over();
         self.end_waits();
     }
 
@@ -198,22 +217,15 @@ impl Ssd {
         while let Some(&slot) = self.stalled.front() {
             let Slot { command, bytes, .. } = self.slots[slot as usize];
             if !self.buffer.fits(bytes) {
-                // Whatever is in the way is being programmed, unless it is less than a unit.
-                if self.buffer.is_programmed()
-                    && let Some(unit) = self.buffer.last_unit()
-                {
-                    let die = self.dies.program(unit);
-                    self.start_die(die);
-                }
+                // What is in the way may be less than a unit.
+                self.buffer.seal();
+                self.hand_over();
                 return;
             }
             self.stalled.pop_front();
             let Command::Write { sector, sectors, fua } = command else { continue };
             self.buffer.take(self.now, sector.0, sectors.0, bytes);
-            while let Some(unit) = self.buffer.unit() {
-                let die = self.dies.program(unit);
-                self.start_die(die);
-            }
+            self.hand_over();
             let end = self.carry(bytes, false);
             if fua && self.params.write_buffer == WriteBuffer::Volatile {
                 self.wait_for_programs(slot, end);

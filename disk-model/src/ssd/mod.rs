@@ -9,10 +9,10 @@
 //!   pages lie on neighbouring dies, so that one long read uses many of them; the place of a stripe of pages is drawn
 //!   by a hash, as log-structured mapping leaves it after a while.
 //! - **Link.** Data cross a link of `link_bytes_per_s`: one for both directions (SATA), or one each (PCI Express).
-//! - **Write buffer.** A write is done when the buffer has it. The buffer is written to the dies in units of
-//!   `program_bytes` in turn; where it is full, writes wait for programs to end: the stall. A die serves reads before
-//!   programs, but a read waits for the program that has begun; while writes are stalled the two take turns, as else
-//!   reads could starve them.
+//! - **Write buffer.** A write is done when the buffer has it. The buffer is written to the dies in turn, in units of
+//!   `program_bytes`, at `program_bytes_per_s`; where it is full, writes wait for programs to end: the stall. A die
+//!   serves reads before programs, but a read waits for the program that has begun; while writes are stalled the two
+//!   take turns, as else reads could starve them.
 //! - **SLC cache.** While `slc_cache_bytes` last, units are programmed in `slc_program_ns`; then in `program_ns`. What
 //!   the cache holds is folded into the rest at `slc_fold_bytes_per_s` while no writes come.
 //! - **Garbage collection** is not simulated block by block. A small write that continues no recent one costs
@@ -30,17 +30,29 @@ mod disk;
 
 pub use disk::{Link, Ssd};
 
-use crate::params::declare::{Any, parameters};
+use crate::params::declare::{Named, OneOf, parameters};
 use serde::{Deserialize, Serialize};
 
 /// What a loss of power does to the write buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum WriteBuffer {
     /// It is lost: the disk has a volatile write cache, and flushes and FUA cost.
     Volatile,
     /// Capacitors save it: nothing completed is ever lost, and flushes and FUA are free.
     Protected,
+}
+
+impl Named for WriteBuffer {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("volatile", Self::Volatile), ("protected", Self::Protected)];
+}
+
+impl TryFrom<String> for WriteBuffer {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::of_name(&name)
+    }
 }
 
 parameters! {
@@ -61,10 +73,15 @@ parameters! {
         program_bytes: u64 = 4_096..=16_777_216,
         /// How long that takes.
         program_ns: u64 = 1_000..=100_000_000,
+        /// The rate at which the controller hands data to the dies; where it is slower than the dies, it is what the
+        /// disk sustains.
+        program_bytes_per_s: u64 = 1_000_000..=1_000_000_000_000,
         /// How much is programmed faster, with one bit to a cell, before it has to be folded; none where 0.
         slc_cache_bytes: u64 = 0..=1_099_511_627_776,
         /// How long `program_bytes` take there.
         slc_program_ns: u64 = 1_000..=100_000_000,
+        /// The rate at which the controller hands data to the SLC cache.
+        slc_program_bytes_per_s: u64 = 1_000_000..=1_000_000_000_000,
         /// How fast the SLC cache empties while no writes come.
         slc_fold_bytes_per_s: u64 = 1_000_000..=100_000_000_000,
         /// Bytes programmed for every byte of a small write at a new place, in the steady state.
@@ -72,7 +89,7 @@ parameters! {
         /// How much data the controller holds that is not programmed yet.
         write_buffer_bytes: u64 = 65_536..=17_179_869_184,
         /// Whether a loss of power loses them.
-        write_buffer: WriteBuffer = Any("\"volatile\" or \"protected\""),
+        write_buffer: WriteBuffer = OneOf,
         /// What the link carries in one direction, without its own overhead.
         link_bytes_per_s: u64 = 1_000_000..=1_000_000_000_000,
         /// A read's turn in the controller.
