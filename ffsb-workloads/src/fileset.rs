@@ -167,31 +167,16 @@ impl FileSet {
                 return Err(RunError::Foreign { path: example });
             }
         }
-        set.make_directories()?;
+        let wanted = set.check_room(filesystem)?;
+        set.make_directories(watch)?;
         probe(&set.layout, &mut content)?;
-        set.fill(filesystem, random, watch)?;
+        set.fill(filesystem, wanted, random, watch)?;
         Ok(set)
     }
 
-    fn make_directories(&self) -> Result<(), RunError> {
-        let root = &self.layout.root;
-        let mut wanted = vec![root.clone()];
-        wanted.extend([names::BENCH, names::META, names::AGE].map(|name| root.join(name)));
-        wanted.extend((0..self.layout.dirs).map(|dir| self.layout.files().join(format!("d{dir}"))));
-        for path in wanted {
-            home::make_directory(&path).map_err(|error| RunError::io("make", &path, error))?;
-        }
-        Ok(())
-    }
-
-    fn fill(
-        &mut self,
-        filesystem: &Filesystem,
-        random: &mut ChaCha8Rng,
-        watch: &dyn Watch,
-    ) -> Result<(), RunError> {
-        let usage = || self.usage();
-        let begin = usage()?;
+    /// How many bytes the set will have; refused where there is no room for them.
+    fn check_room(&self, filesystem: &Filesystem) -> Result<u64, RunError> {
+        let begin = self.usage()?;
         let wanted = match (filesystem.files, filesystem.growth) {
             (0, Some(Growth::Utilization(share))) => {
                 let used = begin.total_bytes.saturating_sub(begin.free_bytes);
@@ -206,6 +191,30 @@ impl FileSet {
                 available_bytes: begin.available_bytes,
             });
         }
+        Ok(wanted)
+    }
+
+    fn make_directories(&self, watch: &dyn Watch) -> Result<(), RunError> {
+        let root = &self.layout.root;
+        let areas = [names::BENCH, names::META, names::AGE].map(|name| root.join(name));
+        let spread = (0..self.layout.dirs).map(|dir| self.layout.files().join(format!("d{dir}")));
+        for path in std::iter::once(root.clone()).chain(areas).chain(spread) {
+            if watch.interrupted() {
+                return Err(RunError::Interrupted);
+            }
+            home::make_directory(&path).map_err(|error| RunError::io("make", &path, error))?;
+        }
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        filesystem: &Filesystem,
+        wanted: u64,
+        random: &mut ChaCha8Rng,
+        watch: &dyn Watch,
+    ) -> Result<(), RunError> {
+        let usage = || self.usage();
         let block = usize::try_from(self.layout.create_block).unwrap_or(usize::MAX);
         let mut buffer = Buffer::random(block, random);
         let (mut number, mut made) = (0_u64, 0_u64);

@@ -110,7 +110,7 @@ mod tests {
         let range = |from_ms, to_ms| LatencyRange { from_ms, to_ms };
         let ranges = [range(0.0, 1.0), range(1.0, 2.0), range(0.5, 10.0)];
         let mut call = CallLatency { in_range: vec![0; 3], ..CallLatency::default() };
-        for micros in [200, 999, 1000, 1500, 2000, 20_000] {
+        for micros in [200, 998, 1000, 1502, 2000, 20_000] {
             call.add(Duration::from_micros(micros), &ranges);
         }
         assert_eq!(call.in_range, [2, 2, 4]);
@@ -118,7 +118,7 @@ mod tests {
             (call.calls, call.min, call.max),
             (6, Duration::from_micros(200), Duration::from_millis(20))
         );
-        assert_eq!(call.mean(), Some(Duration::from_nanos(25_699_000 / 6)));
+        assert_eq!(call.mean(), Some(Duration::from_nanos(25_700_000 / 6)));
     }
 
     #[test]

@@ -128,7 +128,14 @@ mod program {
             );
         }
         for phase in &plan.phases {
-            let _ = writeln!(out, "\n# phase {}, {} times\n{}", phase.name, settings.turns, phase.profile);
+            let time =
+                settings.bound.and_then(|bound| bound.time).unwrap_or(phase.profile.time).as_secs_f64();
+            let each = match settings.bound.and_then(|bound| bound.ops) {
+                None => format!("{time} s each"),
+                Some(ops) => format!("{ops} operations of each thread"),
+            };
+            let (name, turns, profile) = (&phase.name, settings.turns, &phase.profile);
+            let _ = writeln!(out, "\n# phase {name}, {turns} times, {each}\n{profile}");
         }
         out
     }

@@ -184,7 +184,7 @@ mod tests {
         let fitted = fit(READS, 512 << 20);
         let sizes = fitted.sizes.clone().unwrap();
         assert_eq!(sizes, SizeRule::Uniform { min: 5 << 20, max: 5 << 20 });
-        assert_eq!((fitted.files, fitted.dirs), (102, 9));
+        assert_eq!((fitted.files, fitted.dirs), (102, 10));
         let half = fit(READS, 16 << 30);
         assert!(half.expected_bytes().unwrap() <= 16 << 30 && half.expected_bytes().unwrap() > 15 << 30);
         assert_eq!(fit(READS, 1 << 40), profile(READS).filesystems[0], "what fits stays as it is");

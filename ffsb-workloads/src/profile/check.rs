@@ -130,6 +130,15 @@ fn filesystem(
             "min_filesize and max_filesize, or size_weight",
         ));
     }
+    if let (0, Some(_), Some(sizes)) = (files, growth, &sizes)
+        && sizes.largest() == 0
+    {
+        return Err(Fault::new(
+            section.line,
+            "growth by files without bytes",
+            "a size above 0, or num_files",
+        ));
+    }
     Ok(Filesystem {
         location,
         files,
