@@ -1,4 +1,5 @@
 //! Every operation does what it says, the same for the same seed, in the numbers that it reports.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod common;
 
@@ -78,8 +79,8 @@ fn skipping_reads_leave_gaps() {
     let outcome = one("read", "read_size = 12k\nread_blocksize = 4k\nread_skip = 1\nread_skipsize = 10k");
     assert_eq!(count(&outcome, Op::Read), counts(20, 60, 20 * (12 << 10), 0));
     for steps in outcome.phases[0].outcome.threads[0].steps.chunks(3) {
-        assert_eq!(steps[1].offset - steps[0].offset, 14 << 10);
-        assert_eq!(steps[2].offset - steps[1].offset, 14 << 10);
+        let offsets: Vec<u64> = steps.iter().map(|step| step.offset).collect();
+        assert_eq!(offsets, [0, 14 << 10, 28 << 10]);
     }
     let too_long = one("read", "read_size = 60k\nread_blocksize = 4k\nread_skip = 1\nread_skipsize = 60k");
     // A block at 0; the next one would begin at the end of the file.

@@ -1,4 +1,5 @@
 //! `ffsb-run` as its users meet it: exit statuses, reports, interruption.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use serde_json::Value;
 use std::fs;

@@ -27,13 +27,12 @@ fn blocks(
     };
     let block: u64 = worker.group.read_block.map_or(u64::MAX, |block| block.get().into());
     let mut left = wanted.map_or(live.size, |wanted| worker.movable(wanted).min(live.size));
-    let gap = match order {
-        ReadOrder::Skip(gap) => gap.get(),
-        ReadOrder::Sequential | ReadOrder::Random => 0,
+    let (gap, mut next) = match order {
+        // As FFSB does it, from the beginning of the file.
+        ReadOrder::Skip(gap) => (gap.get(), 0),
+        ReadOrder::Sequential => (0, worker.offset(live.size, left)),
+        ReadOrder::Random => (0, 0),
     };
-    // What lies between the beginning of the first block and the end of the last.
-    let span = left.saturating_add(gap.saturating_mul(left.div_ceil(block).saturating_sub(1)));
-    let mut next = worker.offset(live.size, span);
     let path = worker.places[place].layout.path(&live);
     let filesystem = worker.places[place].filesystem;
     let file = worker.open(op, &path, |options| {

@@ -27,7 +27,10 @@ fn blocks(
     };
     let block: u64 = worker.group.write_block.map_or(u64::MAX, |block| block.get().into());
     let mut left = wanted.map_or(live.size, |wanted| worker.movable(wanted).min(live.size));
-    let mut next = worker.offset(live.size, left);
+    let mut next = match order {
+        WriteOrder::Sequential => worker.offset(live.size, left),
+        WriteOrder::Random => 0,
+    };
     let path = worker.places[place].layout.path(&live);
     let filesystem = worker.places[place].filesystem;
     let file = worker.open(op, &path, |options| {

@@ -148,7 +148,7 @@ pub enum ReadOrder {
     Sequential,
     /// Each at its own random offset.
     Random,
-    /// One after the other with this many bytes left out between them.
+    /// One after the other from the beginning of the file, with this many bytes left out between them.
     Skip(NonZeroU64),
 }
 

@@ -1,4 +1,5 @@
 //! What several tests do: run a text in a directory of their own.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up fails")]
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use ffsb_workloads::error::RunError;

@@ -1,4 +1,5 @@
 //! What is asked of real file systems.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 use crate::disk::{Mounted, Sectors};
 use ffsb_workloads::cycle;

@@ -1,4 +1,5 @@
 //! A file system of our own, that leaves nothing behind.
+#![allow(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
