@@ -53,7 +53,7 @@
 //! on which commands were submitted when; how it is advanced in between changes nothing, which a property test holds
 //! it to. So an emulator that wakes up late is late once, and not from then on.
 //!
-//! A command costs 60 to 160 ns of processor time on the flash and cloud models, and 0.5 to 1.7 µs on the rotating
+//! A command costs 40 to 160 ns of processor time on the flash and cloud models, and 0.5 to 1.7 µs on the rotating
 //! disk with up to 256 commands in its queue (an ordinary virtual machine; `cargo run --release -p disk-model
 //! --example speed`). No memory is allocated for single commands once the queues have grown to their depth.
 

@@ -31,7 +31,7 @@ const GP2: Origin = DataSheet(
 const GP2_BASELINE: Origin =
     DataSheet("Amazon EBS User Guide, \"General Purpose SSD volumes\": gp2, 3 IOPS/GiB and at least 100");
 const GP2_RATE: Origin = DataSheet(
-    "Amazon EBS User Guide, \"General Purpose SSD volumes\": gp2, 128 MiB/s for volumes of at most 170 GiB",
+    "Amazon EBS User Guide, \"General Purpose SSD volumes\": gp2, 128 MiB/s for volumes of at most 170 GiB (recalled)",
 );
 
 /// Its predecessor, with a burst.
