@@ -21,8 +21,8 @@ pub(super) static EBS_GP3: Product = Product {
         Figure::random("random write, depth 32", 0.0, 32, 3e3, GP3),
         Figure::random("70 % reads, depth 32", 0.7, 32, 3e3, GP3),
     ],
-    assumptions: "Assumed: medians of 0.65 and 0.70 ms with a sigma of 0.35, which is within the documented single-digit \
-        milliseconds; how far arrivals may crowd; a driver's queue of 128.",
+    assumptions: "Assumed: medians of 0.65 and 0.70 ms with a sigma of 0.35, which is within the documented \
+        single-digit milliseconds; how far arrivals may crowd; a driver's queue of 128.",
 };
 
 const GP2: Origin = DataSheet(
