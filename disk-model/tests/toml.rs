@@ -15,6 +15,7 @@ fn every_disk_is_read_back_from_what_it_writes() {
         let params = Params::named(name).unwrap();
         let text = params.to_toml();
         assert_eq!(read(&text).unwrap(), params, "{name}:\n{text}");
+        assert_eq!(toml::from_str::<Params>(&text).unwrap(), params, "{name}:\n{text}");
         params.build(Bytes(8 << 30), 1).unwrap();
     }
 }
