@@ -10,6 +10,7 @@ pub mod classify;
 pub mod constant;
 pub mod crash;
 pub mod demo;
+pub mod emulation;
 pub mod exact;
 pub mod latency;
 pub mod overhead;

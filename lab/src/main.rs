@@ -22,6 +22,7 @@ mod program {
     use tunerd_lab::bench::host::Host;
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
+    use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
     use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
@@ -59,6 +60,14 @@ mod program {
         Constant(constant::Options),
         /// Whether everything is brought back after tunerd was killed at random moments
         Crash(crash::Options),
+        /// What emulated disks do, beside what their models foretell
+        Fidelity(fidelity::Options),
+        /// What the emulation of a disk costs
+        Emulation(cost::Options),
+        /// How much a scheduler's settings matter to readers beside a writer
+        Sensitivity(sensitivity::Options),
+        /// All shipped FFSB profiles, counted by the generator and by the kernel
+        Workloads(workloads::Options),
     }
 
     impl Experiment {
@@ -72,6 +81,10 @@ mod program {
                 Self::Exact(options) => exact::run(context, options),
                 Self::Constant(options) => constant::run(context, options),
                 Self::Crash(options) => crash::run(context, options),
+                Self::Fidelity(options) => fidelity::run(context, options),
+                Self::Emulation(options) => cost::run(context, options),
+                Self::Sensitivity(options) => sensitivity::run(context, options),
+                Self::Workloads(options) => workloads::run(context, options),
             }
         }
     }

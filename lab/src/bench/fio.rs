@@ -25,6 +25,8 @@ pub enum Rw {
     RandRead,
     /// Random writes.
     RandWrite,
+    /// Random reads and writes, in the share that `rwmixread` says.
+    RandRw,
 }
 
 impl Rw {
@@ -34,6 +36,7 @@ impl Rw {
             Self::Write => "write",
             Self::RandRead => "randread",
             Self::RandWrite => "randwrite",
+            Self::RandRw => "randrw",
         }
     }
 }

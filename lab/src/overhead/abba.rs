@@ -50,7 +50,7 @@ pub(super) fn measure(
     context: &Context,
     options: &Options,
     device: &LoopDevice,
-    load: Load,
+    load: &Load,
     report: &mut Report,
     rng: &mut ChaCha8Rng,
 ) -> Result<()> {

@@ -61,7 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let confined = if options.one_processor { Some(OneProcessor::confine()?) } else { None };
     let load = fast_reads(&device, confined.as_ref());
-    abba::measure(context, options, &device, load, &mut report, &mut rng)?;
+    abba::measure(context, options, &device, &load, &mut report, &mut rng)?;
     drop(confined);
     report.fact("one_processor", options.one_processor);
     report.fact("seed", options.seed);
