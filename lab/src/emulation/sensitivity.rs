@@ -22,10 +22,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Seconds of each run, after two that are not counted
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(2..=600))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=600))]
     pub seconds: u64,
     /// Runs of each setting
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub rounds: u64,
     /// The disk
     #[arg(long, default_value = "hdd-7200")]
@@ -99,6 +99,7 @@ impl Setting {
 /// One run.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Run {
+    reads: u64,
     read_mean_ns: Nanos,
     read_p99_ns: Nanos,
     read_iops: f64,
@@ -192,6 +193,7 @@ fn one(context: &Context, options: &Options, disk: &EmulatedDisk) -> Result<Run>
     let (readers, writer) = (outcome.job("readers")?, outcome.job("writer")?);
     let missing = "the readers read nothing: raise --seconds";
     Ok(Run {
+        reads: readers.read.total_ios,
         read_mean_ns: readers.read.clat_ns.mean().context(missing)?,
         read_p99_ns: readers.read.clat_ns.percentile(99.0).context(missing)?,
         read_iops: readers.read.iops,
@@ -208,13 +210,14 @@ fn report(options: &Options, rows: &[Row]) -> Result<Report> {
     let ms = |ns: f64| format!("{:.0} ms", ns / 1e6);
     report.table(
         &format!("Medians of {} runs of {} s, in random order", options.rounds, options.seconds),
-        &["scheduler", "knobs", "reads, mean", "reads, p99", "reads/s", "writes/s"],
+        &["scheduler", "knobs", "reads, mean", "reads, p99", "of reads", "reads/s", "writes/s"],
         rows.iter().map(|row| {
             [
                 format!("{}{}", row.scheduler, if row.is_default { " (default)" } else { "" }),
                 row.knobs.clone(),
                 ms(row.median_of(|run| run.read_mean_ns.0 as f64)),
                 ms(row.median_of(|run| run.read_p99_ns.0 as f64)),
+                row.runs.iter().map(|run| run.reads).sum::<u64>().to_string(),
                 format!("{:.0}", row.median_of(|run| run.read_iops)),
                 format!("{:.0}", row.median_of(|run| run.write_iops)),
             ]

@@ -15,7 +15,7 @@ use ffsb_workloads::profile::Overrides;
 use ffsb_workloads::report::PhaseReport;
 use ffsb_workloads::run::{Bound, Settings, run as run_plan};
 use ffsb_workloads::scale::Scale;
-use ffsb_workloads::shipped;
+use ffsb_workloads::shipped::{self, Shipped};
 use ffsb_workloads::watch::{Event, Watch};
 use rustix::fs::sync;
 use serde::Serialize;
@@ -61,6 +61,14 @@ struct Row {
 }
 
 impl Row {
+    fn name(&self) -> String {
+        if self.phase == self.profile {
+            self.phase.clone()
+        } else {
+            format!("{}: {}", self.profile, self.phase)
+        }
+    }
+
     /// By how much the disk was asked for more than the generator asked, per cent of all bytes; below zero where it
     /// was asked for less.
     fn excess_per_cent(&self) -> Option<f64> {
@@ -84,7 +92,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let began = Instant::now();
     for profile in shipped::ALL {
         context.say(&format!("{}: {}", profile.stem(), profile.summary()));
-        rows.extend(one(context, options, &disk, mounted.path(), profile.name)?);
+        rows.extend(one(context, options, &disk, mounted.path(), profile)?);
     }
     let took = began.elapsed();
     drop(mounted);
@@ -100,9 +108,10 @@ fn one(
     options: &Options,
     disk: &EmulatedDisk,
     mount: &Path,
-    name: &str,
+    shipped: &Shipped,
 ) -> Result<Vec<Row>> {
-    let source = cycle::read(Path::new(name), &Overrides::default())?;
+    let name = shipped.stem();
+    let source = cycle::read(Path::new(shipped.name), &Overrides::default())?;
     let plan: Plan = plan(source.phases, Some(&mount.join("ffsb")), Scale::Fit(Some(options.fit_mib << 20)))?;
     let settings = Settings {
         seed: options.seed,
@@ -205,8 +214,7 @@ fn report(options: &Options, rows: &[Row], took: Duration) -> Report {
         ],
         rows.iter().map(|row| {
             [
-                row.profile.clone(),
-                row.phase.clone(),
+                row.name(),
                 if row.direct { "direct" } else { "buffered" }.to_owned(),
                 format!("{:.1}", row.seconds),
                 row.transactions.to_string(),
