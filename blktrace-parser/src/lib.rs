@@ -1,0 +1,1 @@
+//! Reads blktrace, blkparse, fio and MSR traces into block I/O events.

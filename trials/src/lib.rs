@@ -1,0 +1,1 @@
+//! Paired, sequential, guarded trials of one setting against another.
