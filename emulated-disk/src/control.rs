@@ -19,7 +19,7 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Order {
     /// Say what was done so far.
     Stats,
-    /// Stop answering at once: begin with the model, and count from zero.
+    /// Begin with the model, and count from zero.
     Begin {
         /// How much earlier than the model's disk answers leave.
         lead: Nanos,

@@ -8,6 +8,7 @@
 
 use crate::control::{self, Order};
 use crate::loop_device::LoopDevice;
+use crate::pump::TRIAL_SERVICE;
 use crate::registry::{Entry, Process, Registry};
 use crate::store::Store;
 use crate::{Error, Spec, fuse};
@@ -31,11 +32,11 @@ use std::time::{Duration, Instant};
 const USERS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the device has to be free after that.
 const KERNEL_PATIENCE: Duration = Duration::from_secs(5);
-/// The way to the emulator and back is measured in so many rounds of so many reads.
-const ROUNDS: usize = 4;
-const READS: usize = 80;
+/// The way to the emulator and back is measured with so many rounds of so many reads.
+const ROUNDS: usize = 5;
+const READS: usize = 40;
 /// A longer way than this is the machine's bad moment, and nothing to make up for.
-const LONGEST_LEAD: Nanos = Nanos(500_000);
+const LONGEST_LEAD: Nanos = Nanos(150_000);
 
 /// Why a disk came to its end.
 #[derive(Debug)]
@@ -291,8 +292,8 @@ fn make_usual(device: &LoopDevice, spec: &Spec) -> Result<(), Error> {
     Ok(())
 }
 
-/// How long a read takes when the emulator answers at once: the median of single 4 KiB reads, in the best of some
-/// rounds, because others may be busy on the machine just now.
+/// How much longer a read takes than its service: the median of the medians of some rounds of single 4 KiB reads, so
+/// that a short disturbance does not count.
 fn measure_way(device: &Path, size: Bytes) -> Result<Nanos, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
     let file =
@@ -301,18 +302,19 @@ fn measure_way(device: &Path, size: Bytes) -> Result<Nanos, Error> {
     let mut memory = vec![0_u8; 8192];
     let start = memory.as_ptr().align_offset(4096).min(4096);
     let buffer = &mut memory[start..start + 4096];
-    let mut best = LONGEST_LEAD;
-    for _ in 0..ROUNDS {
+    let mut rounds = [Nanos::ZERO; ROUNDS];
+    for round in &mut rounds {
         let mut took = [Nanos::ZERO; READS];
         for (index, took) in took.iter_mut().enumerate() {
             let offset = (index as u64 * 4096 * 7) % size.0;
             let begin = Instant::now();
             rustix::io::pread(&file, &mut *buffer, offset)
                 .map_err(|error| Error::path("read", device, error))?;
-            *took = Nanos::from(begin.elapsed());
+            *took = Nanos::from(begin.elapsed()) - TRIAL_SERVICE;
         }
         took.sort_unstable();
-        best = best.min(took[READS / 2]);
+        *round = took[READS / 2];
     }
-    Ok(best)
+    rounds.sort_unstable();
+    Ok(rounds[ROUNDS / 2].min(LONGEST_LEAD))
 }

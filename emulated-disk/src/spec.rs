@@ -173,7 +173,7 @@ impl Spec {
     pub fn check(&self) -> Result<(), Error> {
         const SMALLEST: u64 = 1 << 20;
         const LARGEST: u64 = 1 << 50;
-        if self.size.0 % 4096 != 0 || !(SMALLEST..=LARGEST).contains(&self.size.0) {
+        if !self.size.0.is_multiple_of(4096) || !(SMALLEST..=LARGEST).contains(&self.size.0) {
             return Err(Error::invalid(format!(
                 "the size is {} bytes; wanted is a multiple of 4096 from 1 MiB to 1 PiB",
                 self.size.0

@@ -1,6 +1,6 @@
 //! Attaching and detaching: what the queue is like, and that nothing is left.
 
-use crate::bench::{Bench, SIZE, Test, assert_gone, eventually, run, spec};
+use crate::bench::{Bench, SIZE, Test, assert_gone, eventually, run, spec, text};
 use block_types::{Bytes, Nanos};
 use emulated_disk::loop_device::{LoopDevice, Queue};
 use emulated_disk::registry::State;
@@ -23,7 +23,7 @@ fn a_disk_has_its_size_and_goes_without_a_trace() -> Result<(), Failed> {
     let bench = Bench::new()?;
     let disk = bench.attach(&spec(Nanos(1000)))?;
     let entry = disk.entry().clone();
-    assert_eq!(run("blockdev", &["--getsize64", disk.path().to_str().unwrap()])?.trim(), SIZE.0.to_string());
+    assert_eq!(run("blockdev", &["--getsize64", text(disk.path())?])?.trim(), SIZE.0.to_string());
     assert_eq!(entry.state(), State::Attached);
     disk.detach()?;
     assert_gone(&entry)?;

@@ -1,7 +1,7 @@
 //! Bad days: what is missing, full or killed ends in an error, and nothing hangs or stays.
 
 use crate::bench::{
-    Bench, Mounted, PROGRAM, Test, assert_gone, eventually, fio, fio_results, must_end, run, spec,
+    Bench, Mounted, PROGRAM, Test, assert_gone, eventually, fio, fio_results, must_end, run, spec, text,
 };
 use block_types::{Bytes, Nanos};
 use emulated_disk::registry::State;
@@ -83,7 +83,7 @@ fn a_killed_keeper_leaves_a_mounted_disk_working() -> Result<(), Failed> {
     kill(disk.entry.keeper.pid)?;
     eventually("the keeper's end", || Ok(disk.entry.state() == State::Orphaned))?;
     std::fs::write(at.join("file"), "still here")?;
-    run("sync", &["-f", at.to_str().unwrap()])?;
+    run("sync", &["-f", text(&at)?])?;
     mounted.unmount()?;
     eventually("the server's end", || Ok(!disk.entry.server.is_alive()))?;
     let detached = bench.emudisk(&["detach", disk.path()])?;
@@ -163,15 +163,8 @@ fn a_backing_without_holes_is_refused() -> Result<(), Failed> {
     let bench = Bench::new()?;
     let backing = bench.directory.path().join("ramfs");
     let _ramfs = Mounted::mount(&["-t", "ramfs", "ramfs"], &backing)?;
-    let found = bench.emudisk(&[
-        "attach",
-        "--fixed",
-        "1ms",
-        "--size",
-        "64M",
-        "--backing",
-        backing.to_str().unwrap(),
-    ])?;
+    let found =
+        bench.emudisk(&["attach", "--fixed", "1ms", "--size", "64M", "--backing", text(&backing)?])?;
     assert_eq!(found.status.code(), Some(1), "{found:?}");
     let said = String::from_utf8(found.stderr)?;
     assert!(said.contains("cannot punch holes") && said.contains("ramfs"), "{said}");
@@ -212,7 +205,7 @@ fn without_root_there_is_nothing_to_do() -> Result<(), Failed> {
     for path in [bench.directory.path(), &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     }
-    let user = ["--reuid=65534", "--regid=65534", "--clear-groups", program.to_str().unwrap()];
+    let user = ["--reuid=65534", "--regid=65534", "--clear-groups", text(&program)?];
     expect_nothing_to_do("setpriv", &user, "needs root")
 }
 

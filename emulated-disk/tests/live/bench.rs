@@ -73,7 +73,7 @@ pub(crate) struct Detached<'a> {
 
 impl Detached<'_> {
     pub(crate) fn path(&self) -> &str {
-        self.entry.path.to_str().unwrap()
+        self.entry.path.to_str().unwrap_or_default()
     }
 }
 
@@ -106,6 +106,11 @@ pub(crate) fn eventually(what: &str, mut seen: impl FnMut() -> Result<bool, Fail
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
+}
+
+/// A path as text.
+pub(crate) fn text(path: &Path) -> Result<&str, Failed> {
+    path.to_str().ok_or_else(|| format!("{} is no text", path.display()).into())
 }
 
 /// A command that has to succeed; what it printed.
@@ -157,13 +162,12 @@ pub(crate) struct Mounted(PathBuf);
 impl Mounted {
     pub(crate) fn mount(arguments: &[&str], at: &Path) -> Result<Self, Failed> {
         std::fs::create_dir_all(at)?;
-        run("mount", &[arguments, &[at.to_str().unwrap()]].concat())?;
+        run("mount", &[arguments, &[text(at)?]].concat())?;
         Ok(Self(at.to_owned()))
     }
 
     pub(crate) fn unmount(self) -> Result<(), Failed> {
-        let at = self.0.to_str().unwrap().to_owned();
-        run("umount", &[&at])?;
+        run("umount", &[text(&self.0)?])?;
         std::mem::forget(self);
         Ok(())
     }
@@ -171,6 +175,6 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = run("umount", &["--lazy", self.0.to_str().unwrap()]);
+        let _ = text(&self.0).and_then(|at| run("umount", &["--lazy", at]));
     }
 }

@@ -1,6 +1,6 @@
 //! What is read is what was written, flushes come after the writes, and discards make holes.
 
-use crate::bench::{Bench, Mounted, SIZE, Test, fio, fio_results, run, spec};
+use crate::bench::{Bench, Mounted, SIZE, Test, fio, fio_results, run, spec, text};
 use block_types::Nanos;
 use emulated_disk::{Model, Spec};
 use libtest_mimic::Failed;
@@ -38,7 +38,7 @@ fn fio_reads_what_it_wrote() -> Result<(), Failed> {
 fn an_ext4_survives_being_remounted() -> Result<(), Failed> {
     let bench = Bench::new()?;
     let disk = bench.attach(&Spec::new(Model::named("sata-ssd")?, SIZE))?;
-    let (device, at) = (disk.path().to_str().unwrap(), bench.directory.path().join("mnt"));
+    let (device, at) = (text(disk.path())?, bench.directory.path().join("mnt"));
     run("mkfs.ext4", &["-q", "-F", device])?;
     let content = |number: u64| -> Vec<u8> {
         (0..200_000 + number * 7919)
@@ -98,7 +98,7 @@ fn a_disk_without_a_volatile_cache_gets_no_flushes() -> Result<(), Failed> {
 fn discards_give_space_back_and_read_as_zeroes() -> Result<(), Failed> {
     let bench = Bench::new()?;
     let disk = bench.attach(&spec(Nanos(1000)))?;
-    let device = disk.path().to_str().unwrap();
+    let device = text(disk.path())?;
     let options = ["--rw=write", "--bs=1m", "--size=32m", "--buffer_pattern=0xab"];
     fio_results(fio(disk.path(), &options))?;
     let full = disk.stats()?.allocated_bytes;

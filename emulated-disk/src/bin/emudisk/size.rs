@@ -15,7 +15,7 @@ pub(crate) fn parse_size(text: &str) -> Result<Bytes, String> {
         "T" => 40,
         _ => return Err(wanted()),
     };
-    let number: u64 = number.parse().map_err(|_| wanted())?;
+    let number: u64 = number.parse().map_err(|_error| wanted())?;
     number.checked_mul(1 << shift).map(Bytes).ok_or_else(|| format!("{text} is more than a disk can have"))
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn parse_time(text: &str) -> Result<Nanos, String> {
         "s" => 1_000_000_000,
         _ => return Err(wanted()),
     };
-    let number: u64 = number.parse().map_err(|_| wanted())?;
+    let number: u64 = number.parse().map_err(|_error| wanted())?;
     number.checked_mul(factor).map(Nanos).ok_or_else(wanted)
 }
 
