@@ -109,7 +109,12 @@ impl Home {
         match fs::symlink_metadata(&marker) {
             Ok(_) => Self::return_to(path, &marker),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::settle(path, &marker, made_directory)
+                Self::settle(path, &marker, made_directory).inspect_err(|_| {
+                    if made_directory {
+                        // Only just made, and empty unless somebody else came first: then it stays.
+                        let _ = fs::remove_dir(path);
+                    }
+                })
             }
             Err(error) => Err(HomeError::io("look at", &marker, error)),
         }

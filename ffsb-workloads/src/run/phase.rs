@@ -4,8 +4,8 @@ use crate::error::RunError;
 use crate::fileset::{FileSet, LiveFile};
 use crate::latency::Latencies;
 use crate::platform::{self, monotonic_ns};
-use crate::profile::{Op, Threadgroup};
-use crate::run::limit::{Limit, News};
+use crate::profile::Threadgroup;
+use crate::run::limit::{FirstIo, Limit, News};
 use crate::run::worker::{Access, Finished, OpError, Place, Task, Worker};
 use crate::tally::{Step, Tally};
 use crate::watch::Watch;
@@ -77,7 +77,7 @@ pub struct PhaseOutcome {
     pub begin_ns: u64,
     /// When one of them called the system for the first time.
     pub first_call_ns: Option<u64>,
-    /// When one of them called read or write for the first time.
+    /// When one of them called read or write for the first time; in a phase without either, whatever it called first.
     pub first_io_ns: Option<u64>,
     /// When the last one had ended.
     pub end_ns: u64,
@@ -100,7 +100,8 @@ pub(crate) fn run(
 ) -> Result<PhaseOutcome, RunError> {
     let tasks = hand_out(work, sets);
     let (sender, news) = channel();
-    let limit = Limit::new(sender);
+    let moves_data = work.groups.iter().any(|group| group.weights.used().any(|(op, _)| op.moves_data()));
+    let limit = Limit::new(sender, if moves_data { FirstIo::Data } else { FirstIo::AnyCall });
     let count = tasks.len();
     let (begin_ns, finished, interrupted) = std::thread::scope(|scope| {
         let mut handles = Vec::with_capacity(count);
@@ -379,11 +380,4 @@ pub struct AgingOutcome {
     pub used_after: f64,
     /// The files that were left.
     pub files: u64,
-}
-
-/// The share of each operation among those that were begun.
-#[must_use]
-pub fn share_of(tally: &Tally, op: Op) -> f64 {
-    let total = tally.total().operations;
-    if total == 0 { 0.0 } else { tally.of(op).operations as f64 / total as f64 }
 }
