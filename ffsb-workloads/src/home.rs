@@ -243,6 +243,11 @@ impl Left {
 ///
 /// When something of ours cannot be removed.
 pub fn remove_set(path: &Path) -> Result<Left, HomeError> {
+    // The rest is known from listings, which follow no link; this one path is not.
+    let found = fs::symlink_metadata(path).map_err(|error| HomeError::io("look at", path, error))?;
+    if !found.is_dir() {
+        return Ok(Left { things: 1, example: Some(path.to_owned()) });
+    }
     remove_level(path, &names::LEVELS)
 }
 
