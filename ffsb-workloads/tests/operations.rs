@@ -393,7 +393,7 @@ fn every_operation_runs_on_disk_and_in_memory_buffered_and_direct() {
                 assert!(count.operations > 20 && count.transactions > 0, "{op} in {place}: {count:?}");
                 let moved = count.read_bytes + count.written_bytes;
                 assert_eq!(moved > 0, op.moves_data(), "{op} in {place}: {count:?}");
-                assert!(text == &buffered || moved % 4096 == 0, "{op} in {place}: {count:?}");
+                assert!(text == &buffered || moved.is_multiple_of(4096), "{op} in {place}: {count:?}");
             }
         }
     }
