@@ -1,5 +1,6 @@
 //! Doing what a plan says: file sets, aging, then phase after phase.
 
+mod allot;
 pub(crate) mod limit;
 pub(crate) mod phase;
 pub(crate) mod worker;
