@@ -9,6 +9,17 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
+const CYCLES: &str = "A cycle is a TOML file:
+
+  turns = 2
+  phase_time_s = 20
+
+  [[phase]]
+  profile = \"large-file-create.ffsb\"  # beside the file
+  name = \"sequential-write\"           # optional
+
+Phases that use the same file set without adding, removing or resizing files share it.";
+
 /// Run FFSB profiles: file system work by weighted operations, for a time, and a report of it.
 ///
 /// PROFILE is a file, a shipped profile's name (see --list), or a cycle (.toml). Several are the phases of a cycle, in
@@ -19,7 +30,7 @@ use std::time::Duration;
 /// Exit status: 0 done, 1 failed or interrupted (the report covers what was done), 2 wrong usage or profile,
 /// 3 cannot be run here.
 #[derive(Debug, Parser)]
-#[command(name = "ffsb-run", version, max_term_width = 100)]
+#[command(name = "ffsb-run", version, max_term_width = 100, after_long_help = CYCLES)]
 pub(crate) struct Cli {
     /// What to run
     #[arg(required_unless_present = "list", value_name = "PROFILE")]

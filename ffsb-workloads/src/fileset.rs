@@ -170,7 +170,10 @@ impl FileSet {
         let wanted = set.check_room(filesystem)?;
         set.make_directories(watch)?;
         probe(&set.layout, &mut content)?;
-        set.fill(filesystem, wanted, random, watch)?;
+        watch.begin(Stage::MakingFiles { bytes: wanted });
+        let filled = set.fill(filesystem, wanted, random, watch);
+        watch.end();
+        filled?;
         Ok(set)
     }
 
@@ -219,7 +222,6 @@ impl FileSet {
         let block = usize::try_from(self.layout.create_block).unwrap_or(usize::MAX);
         let mut buffer = Buffer::random(block, random);
         let (mut number, mut made) = (0_u64, 0_u64);
-        watch.begin(Stage::MakingFiles { bytes: wanted });
         let enough = |number: u64, made: u64| -> Result<bool, RunError> {
             Ok(match (filesystem.files, filesystem.growth) {
                 (0, None) => true,
@@ -249,7 +251,6 @@ impl FileSet {
                 platform::forget_pages(&opened);
             }
         }
-        watch.end();
         Ok(())
     }
 

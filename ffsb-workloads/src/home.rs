@@ -109,7 +109,12 @@ impl Home {
         match fs::symlink_metadata(&marker) {
             Ok(_) => Self::return_to(path, &marker),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::settle(path, &marker, made_directory)
+                Self::settle(path, &marker, made_directory).inspect_err(|_| {
+                    if made_directory {
+                        // Only just made, and empty unless somebody else came first: then it stays.
+                        let _ = fs::remove_dir(path);
+                    }
+                })
             }
             Err(error) => Err(HomeError::io("look at", &marker, error)),
         }
@@ -238,6 +243,11 @@ impl Left {
 ///
 /// When something of ours cannot be removed.
 pub fn remove_set(path: &Path) -> Result<Left, HomeError> {
+    // The rest is known from listings, which follow no link; this one path is not.
+    let found = fs::symlink_metadata(path).map_err(|error| HomeError::io("look at", path, error))?;
+    if !found.is_dir() {
+        return Ok(Left { things: 1, example: Some(path.to_owned()) });
+    }
     remove_level(path, &names::LEVELS)
 }
 

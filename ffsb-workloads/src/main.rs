@@ -41,7 +41,12 @@ mod program {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
-                eprintln!("ffsb-run: {error:#}");
+                // Errors of the room name their cause themselves; a chain would name it twice.
+                if error.is::<RunError>() || error.is::<ProfileError>() {
+                    eprintln!("ffsb-run: {error}");
+                } else {
+                    eprintln!("ffsb-run: {error:#}");
+                }
                 ExitCode::from(match error.downcast_ref::<RunError>() {
                     Some(RunError::Profile(_)) => 2,
                     Some(error) if error.is_about_the_place() => 3,

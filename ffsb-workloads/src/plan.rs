@@ -167,9 +167,8 @@ fn scale_sets(plan: &mut Plan, scale: Scale) -> Result<(), RunError> {
 
 /// Bytes that a run may write to a place, counting what it would remove first.
 fn room(home: &Path) -> Result<u64, RunError> {
-    let existing = if home.exists() { home } else { home.parent().unwrap_or(home) };
-    // A bare name has the empty path as its parent.
-    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    // Where it will be made, or the nearest place to it that is there: whether it can be is not decided here.
+    let existing = home.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     let usage = platform::usage(existing).map_err(|error| RunError::io("look at", existing, error))?;
     Ok(usage.available_bytes.saturating_add(bytes_under(home, 3)))
 }

@@ -41,7 +41,7 @@ pub enum Event {
         monotonic_ns: u64,
     },
     /// The first thread of a phase calls read or write for the first time; in a phase without either, whatever it
-    /// calls first.
+    /// calls first. With direct I/O the device sees it at once, buffered writes it sees when the kernel writes back.
     FirstIo {
         /// Which turn of the cycle, from 0.
         turn: u32,

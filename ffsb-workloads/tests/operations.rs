@@ -4,6 +4,7 @@
 mod common;
 
 use common::{count, listing, ops, planned, run_ops, tally, text, try_run};
+use ffsb_workloads::error::RunError;
 use ffsb_workloads::plan::{Phase, plan};
 use ffsb_workloads::profile::{Op, Profile, Syscall};
 use ffsb_workloads::run::{Ending, Outcome, Settings, run};
@@ -364,4 +365,36 @@ fn phases_share_a_set_that_none_of_them_changes() {
     let digests: HashSet<u64> =
         outcome.phases.iter().flat_map(|run| &run.outcome.threads).map(|thread| thread.digest).collect();
     assert_eq!(digests.len(), 3 * 5, "no two threads and no two turns draw the same");
+}
+
+#[test]
+fn every_operation_runs_on_disk_and_in_memory_buffered_and_direct() {
+    let weights: String = Op::ALL.iter().map(|op| format!("{op}_weight = 1\n")).collect();
+    let group = format!(
+        "num_threads = 3\n{weights}read_size = 20k\nread_blocksize = 8k\nwrite_size = 20k\nwrite_blocksize = 8k\n\
+        read_random = 1\nwrite_random = 1\n{STATS}"
+    );
+    let buffered = text("num_files = 12\nnum_dirs = 3\nmin_filesize = 1\nmax_filesize = 100k", &group);
+    let direct = format!("directio = 1\n{buffered}");
+    // The first is where cargo builds, on a disk as a rule; the second is a tmpfs on Linux.
+    for place in [env!("CARGO_TARGET_TMPDIR"), "/dev/shm"] {
+        let Ok(home) = tempfile::tempdir_in(place) else {
+            continue;
+        };
+        for text in [&buffered, &direct] {
+            let outcome = match try_run(text, &home.path().join("x"), &ops(300)) {
+                // Not every system and every file system has it; what is said then is tested elsewhere.
+                Err(RunError::NoDirect { .. }) if text == &direct => continue,
+                outcome => outcome.unwrap(),
+            };
+            let tally = tally(&outcome);
+            for op in Op::ALL {
+                let count = tally.of(*op);
+                assert!(count.operations > 20 && count.transactions > 0, "{op} in {place}: {count:?}");
+                let moved = count.read_bytes + count.written_bytes;
+                assert_eq!(moved > 0, op.moves_data(), "{op} in {place}: {count:?}");
+                assert!(text == &buffered || moved.is_multiple_of(4096), "{op} in {place}: {count:?}");
+            }
+        }
+    }
 }

@@ -92,7 +92,7 @@ fn exit_statuses_say_what_kind_of_trouble_it_is() {
     let location = ["--location", path(&place)];
     let bad_line =
         format!("ffsb-run: {}:2: found `files`, expected a keyword of the global part\n", bad.display());
-    let table: [(&[&str], i32, &str); 9] = [
+    let table: [(&[&str], i32, &str); 10] = [
         (&[path(&bad), location[0], location[1]], 2, &bad_line),
         (&["/no/such.ffsb", location[0], location[1]], 2, "cannot read /no/such.ffsb"),
         (&[], 2, "required"),
@@ -101,12 +101,14 @@ fn exit_statuses_say_what_kind_of_trouble_it_is() {
         (&[path(&good), "--direct", "--buffered"], 2, "cannot be used with"),
         (&[path(&good), "--location", path(&full)], 3, "is not empty (it holds `mine`)"),
         (&[path(&good)], 3, "cannot make /nowhere/at/all"),
+        (&[path(&good), "--fit"], 3, "cannot make /nowhere/at/all"),
         (&["sequential-read", location[0], location[1], "--scale", "1e9"], 3, "no room in"),
     ];
     for (arguments, status, says) in table {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", said(&output));
         assert!(said(&output).contains(says), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).matches("os error").count() <= 1, "a cause is named once: {}", said(&output));
         assert!(output.stdout.is_empty());
     }
     assert_eq!(fs::read_dir(&full).unwrap().count(), 1);

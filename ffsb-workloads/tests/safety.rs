@@ -95,6 +95,24 @@ fn links_in_a_set_of_ours_lead_nowhere() {
 }
 
 #[test]
+fn a_link_in_place_of_a_set_leads_nowhere() {
+    let home = tempdir().unwrap();
+    let (place, outside) = (home.path().join("x"), home.path().join("outside"));
+    for path in ["bench", "meta", "age"] {
+        fs::create_dir_all(outside.join(path)).unwrap();
+    }
+    fs::write(outside.join("bench/f0-0"), "a name like ours").unwrap();
+    try_run(&work(), &place, &Settings { keep: true, ..ops(5) }).unwrap();
+    fs::remove_dir_all(place.join("set0")).unwrap();
+    symlink(&outside, place.join("set0")).unwrap();
+    for text in [work(), work().replace("num_files", "reuse = 1\nnum_files")] {
+        let error = try_run(&text, &place, &ops(5)).unwrap_err();
+        assert!(matches!(&error, RunError::Foreign { path } if *path == place.join("set0")), "{error}");
+    }
+    assert_eq!(listing(&outside), ["age", "bench", "bench/f0-0", "meta"]);
+}
+
+#[test]
 fn what_lies_among_ours_stays_and_is_named() {
     let home = tempdir().unwrap();
     let place = home.path().join("x");

@@ -336,6 +336,7 @@ mod tests {
             let name = format!("{op}_weight");
             assert_eq!(look_up(Scope::Threadgroup, &name).unwrap().kind, Kind::Weight(*op));
             assert_eq!(Op::ALL[op.index()], *op);
+            assert_eq!(serde_json::to_value(op).unwrap(), op.name());
         }
         for (at, keyword) in KEYWORDS.iter().enumerate() {
             assert!(KEYWORDS[..at].iter().all(|other| other.name != keyword.name), "{}", keyword.name);

@@ -7,7 +7,6 @@ use crate::profile::Op;
 use crate::run::{AgingOutcome, Bound, Ending, GroupOutcome, Outcome, PhaseRun, Settings};
 use crate::tally::{OpCount, Tally};
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// A whole run.
 #[derive(Clone, Debug, Serialize)]
@@ -36,8 +35,8 @@ pub struct Report {
 /// A file set.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileSetReport {
-    /// Where.
-    pub path: PathBuf,
+    /// Where; what is not UTF-8 in it is replaced.
+    pub path: String,
     /// How many files.
     pub files: u64,
     /// Bytes in them together.
@@ -65,7 +64,7 @@ pub struct PhaseReport {
     pub begin_ns: u64,
     /// When one of them called the system for the first time.
     pub first_call_ns: Option<u64>,
-    /// When one of them called read or write for the first time.
+    /// When one of them called read or write for the first time; in a phase without either, whatever it called first.
     pub first_io_ns: Option<u64>,
     /// When the last one had ended.
     pub end_ns: u64,
@@ -203,7 +202,7 @@ impl Report {
                 .sets
                 .iter()
                 .map(|set| FileSetReport {
-                    path: set.path.clone(),
+                    path: set.path.display().to_string(),
                     files: set.files,
                     bytes: set.bytes,
                     reused: set.reused,
@@ -222,7 +221,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// When a path is not UTF-8.
+    /// When it cannot be written as JSON, which none of its values gives cause for.
     pub fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }

@@ -115,7 +115,7 @@ pub(super) fn report(report: &Report) -> String {
             out,
             "{} {}: {} files, {}, in {:.1} secs",
             if set.reused { "reusing fileset" } else { "new fileset" },
-            set.path.display(),
+            set.path,
             set.files,
             Human(set.bytes as f64),
             set.setup_ns as f64 / 1e9

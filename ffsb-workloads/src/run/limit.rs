@@ -20,6 +20,15 @@ pub(crate) enum News {
     Ended,
 }
 
+/// Which call is a phase's first I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstIo {
+    /// The first read or write.
+    Data,
+    /// The first of any kind, because there will be neither.
+    AnyCall,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
     Closed,
@@ -37,11 +46,12 @@ pub(crate) struct Limit {
     /// On `CLOCK_MONOTONIC`; `u64::MAX` until there was one.
     first_call_ns: AtomicU64,
     first_io_ns: AtomicU64,
+    first_io: FirstIo,
     news: Sender<News>,
 }
 
 impl Limit {
-    pub(crate) const fn new(news: Sender<News>) -> Self {
+    pub(crate) const fn new(news: Sender<News>, first_io: FirstIo) -> Self {
         Self {
             stop: AtomicBool::new(false),
             deadline: OnceLock::new(),
@@ -49,6 +59,7 @@ impl Limit {
             opened: Condvar::new(),
             first_call_ns: AtomicU64::new(u64::MAX),
             first_io_ns: AtomicU64::new(u64::MAX),
+            first_io,
             news,
         }
     }
@@ -105,6 +116,9 @@ impl Limit {
 
     pub(crate) fn note_first_call(&self) {
         self.first_call_ns.fetch_min(monotonic_ns(), Ordering::Relaxed);
+        if self.first_io == FirstIo::AnyCall {
+            self.note_first_io();
+        }
     }
 
     pub(crate) fn note_first_io(&self) {

@@ -1,10 +1,11 @@
 //! Doing what a plan says: file sets, aging, then phase after phase.
 
+mod allot;
 pub(crate) mod limit;
 pub(crate) mod phase;
 pub(crate) mod worker;
 
-pub use phase::{AgingOutcome, Bound, Ending, GroupOutcome, PhaseOutcome, ThreadTrail, share_of};
+pub use phase::{AgingOutcome, Bound, Ending, GroupOutcome, PhaseOutcome, ThreadTrail};
 pub use worker::OpError;
 
 use crate::error::RunError;
@@ -261,9 +262,6 @@ fn run_phase(
     let outcome = phase::run(&work, sets, watch, &on_begin, &on_first_io, &mut || false);
     watch.end();
     let outcome = outcome?;
-    if let (None, Some(at)) = (outcome.first_io_ns, outcome.first_call_ns) {
-        on_first_io(at);
-    }
     watch.event(&Event::PhaseEnd { turn, phase: number, name: name(), monotonic_ns: outcome.end_ns });
     let mut sync = None;
     if is_alone {

@@ -4,8 +4,9 @@ use crate::error::RunError;
 use crate::fileset::{FileSet, LiveFile};
 use crate::latency::Latencies;
 use crate::platform::{self, monotonic_ns};
-use crate::profile::{Op, Threadgroup};
-use crate::run::limit::{Limit, News};
+use crate::profile::Threadgroup;
+use crate::run::allot::allot;
+use crate::run::limit::{FirstIo, Limit, News};
 use crate::run::worker::{Access, Finished, OpError, Place, Task, Worker};
 use crate::tally::{Step, Tally};
 use crate::watch::Watch;
@@ -77,7 +78,7 @@ pub struct PhaseOutcome {
     pub begin_ns: u64,
     /// When one of them called the system for the first time.
     pub first_call_ns: Option<u64>,
-    /// When one of them called read or write for the first time.
+    /// When one of them called read or write for the first time; in a phase without either, whatever it called first.
     pub first_io_ns: Option<u64>,
     /// When the last one had ended.
     pub end_ns: u64,
@@ -100,7 +101,8 @@ pub(crate) fn run(
 ) -> Result<PhaseOutcome, RunError> {
     let tasks = hand_out(work, sets);
     let (sender, news) = channel();
-    let limit = Limit::new(sender);
+    let moves_data = work.groups.iter().any(|group| group.weights.used().any(|(op, _)| op.moves_data()));
+    let limit = Limit::new(sender, if moves_data { FirstIo::Data } else { FirstIo::AnyCall });
     let count = tasks.len();
     let (begin_ns, finished, interrupted) = std::thread::scope(|scope| {
         let mut handles = Vec::with_capacity(count);
@@ -215,7 +217,6 @@ fn attend(
 
 /// Gives every thread its files.
 fn hand_out<'a>(work: &Work<'a>, sets: &[FileSet]) -> Vec<Task<'a>> {
-    let layouts: Vec<_> = sets.iter().map(|set| Arc::new(set.layout.clone())).collect();
     let mut tasks = Vec::new();
     for (group_number, group) in work.groups.iter().enumerate() {
         for _ in 0..group.threads.get() {
@@ -236,44 +237,16 @@ fn hand_out<'a>(work: &Work<'a>, sets: &[FileSet]) -> Vec<Task<'a>> {
         }
     }
     for (filesystem, set) in sets.iter().enumerate() {
-        let users: Vec<usize> = tasks
-            .iter()
-            .enumerate()
-            .filter(|(_, task)| task.group.uses(filesystem))
-            .map(|(index, _)| index)
-            .collect();
-        let changes = |user: &usize| tasks[*user].group.changes_files();
-        let changing = users.iter().filter(|user| changes(user)).count();
-        let mut parts: Vec<Vec<LiveFile>> = vec![Vec::new(); users.len()];
-        if changing == 0 {
-            parts.truncate(0);
-        } else {
-            for (index, file) in set.files.iter().enumerate() {
-                parts[index % users.len()].push(*file);
-            }
-        }
-        // Threads that leave the files as they are share theirs: what they read may as well be read by two.
-        let mut common: Vec<LiveFile> = if changing == 0 { set.files.clone() } else { Vec::new() };
-        for (part, user) in parts.iter_mut().zip(&users) {
-            if !changes(user) {
-                common.append(part);
-            }
-        }
-        let common_bytes: u64 = common.iter().map(|file| file.size).sum();
-        let common = Arc::new(common);
-        let quota = set.ceiling.map(|ceiling| ceiling.saturating_sub(common_bytes) / changing.max(1) as u64);
-        let mut parts = parts.into_iter();
-        let changes: Vec<bool> = users.iter().map(changes).collect();
-        for (user, changes) in users.iter().zip(changes) {
-            let part = parts.next().unwrap_or_default();
-            let files = if changes { Arc::new(part) } else { Arc::clone(&common) };
-            let bytes = if changes { files.iter().map(|file| file.size).sum() } else { 0 };
-            tasks[*user].places.push(Place {
+        let users: Vec<&mut Task<'_>> = tasks.iter_mut().filter(|task| task.group.uses(filesystem)).collect();
+        let changers: Vec<bool> = users.iter().map(|user| user.group.changes_files()).collect();
+        let layout = Arc::new(set.layout.clone());
+        for (user, allotment) in users.into_iter().zip(allot(&set.files, set.ceiling, &changers)) {
+            user.places.push(Place {
                 filesystem,
-                layout: Arc::clone(&layouts[filesystem]),
-                files,
-                quota: quota.filter(|_| changes),
-                bytes,
+                layout: Arc::clone(&layout),
+                bytes: allotment.quota.map_or(0, |_| allotment.files.iter().map(|file| file.size).sum()),
+                files: allotment.files,
+                quota: allotment.quota,
                 next: set.next,
             });
         }
@@ -379,11 +352,4 @@ pub struct AgingOutcome {
     pub used_after: f64,
     /// The files that were left.
     pub files: u64,
-}
-
-/// The share of each operation among those that were begun.
-#[must_use]
-pub fn share_of(tally: &Tally, op: Op) -> f64 {
-    let total = tally.total().operations;
-    if total == 0 { 0.0 } else { tally.of(op).operations as f64 / total as f64 }
 }

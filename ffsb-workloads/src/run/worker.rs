@@ -46,10 +46,7 @@ pub(crate) struct Place {
     /// Its number in the profile.
     pub(crate) filesystem: usize,
     pub(crate) layout: Arc<Layout>,
-    /// The files that it may work on.
-    ///
-    /// Where nobody adds, removes or resizes files, all threads share them. Elsewhere each thread has its own part and
-    /// makes its own files: so none waits for another, and what a thread does depends on nothing but its seed.
+    /// The files that it may work on; see [`crate::run::allot`].
     pub(crate) files: Arc<Vec<LiveFile>>,
     /// The most bytes that its own files may have.
     pub(crate) quota: Option<u64>,
