@@ -321,6 +321,21 @@ fn what_is_stored_gives_way_only_when_told_so() {
 }
 
 #[test]
+fn genes_are_not_changed_under_a_search_that_would_overwrite_them() {
+    let genes = Genes::new();
+    genes.import(&gene_file("throughput", "sda", 1.0e8), &[]).done();
+    // What a tunerd that searches holds.
+    let claim = std::fs::File::open(genes.directory.path().join("state/tunerd.db.claim")).unwrap();
+    claim.lock_shared().unwrap();
+    let refused = ["a tunerd is searching", "stop it first"];
+    genes.import(&gene_file("throughput", "sda", 9.0e8), &["--replace"]).refused(1, &refused);
+    genes.run(&["forget", "--all"]).refused(1, &refused);
+    assert!(genes.listed(&[]).iter().all(|row| row["fitness"] == json!(1.0e8)));
+    drop(claim);
+    genes.run(&["forget", "--all"]).done();
+}
+
+#[test]
 fn genes_of_another_disk_have_no_fitness_here_and_objectives_stay_apart() {
     let genes = Genes::new();
     genes.import(&gene_file("throughput", "sda", 1.0e8), &["--device", "/dev/nvme0n1"]).done();

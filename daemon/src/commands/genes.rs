@@ -5,7 +5,7 @@ use super::{Failure, print_json};
 use crate::cli::{GenesCommand, GenesFilter};
 use crate::config::Objective;
 use crate::engine::settings_by_name;
-use crate::store::{Store, StoreError, TopFilter, TopRow};
+use crate::store::{Claim, Store, StoreError, TopFilter, TopRow};
 use block_types::Knob;
 use fingerprint::Class;
 use genetic::{Conflict, ExchangeEntry, ExchangeFile, Fitness, Library, LibraryConfig, Provenance};
@@ -134,7 +134,10 @@ fn forget(
     let forgotten = match Store::open_read_only(state_dir) {
         Err(StoreError::NoStore { .. }) if state_dir.is_dir() => 0,
         Err(error) => return Err(Failure::failed(error)),
-        Ok(_readable) => open(state_dir, out)?.forget(filter).map_err(Failure::failed)?,
+        Ok(_readable) => {
+            let _claim = Claim::to_edit(state_dir).map_err(Failure::failed)?;
+            open(state_dir, out)?.forget(filter).map_err(Failure::failed)?
+        }
     };
     if json {
         return print_json(out, &json!({ "forgotten": forgotten }));
@@ -172,6 +175,7 @@ fn import(
     if let Some(device) = device {
         text = renamed(parsed, device).to_json().map_err(Failure::failed)?;
     }
+    let _claim = Claim::to_edit(state_dir).map_err(Failure::failed)?;
     let store = open(state_dir, out)?;
     let config = LibraryConfig { objective: objective.name().to_owned(), ..LibraryConfig::default() };
     let mut library = store.load_library(None, config).map_err(Failure::failed)?;

@@ -3,9 +3,9 @@
 use super::clock::{Clock, RealClock};
 use super::supervisor::RunError;
 use crate::commands::acceptable;
-use crate::config::{Config, Objective};
+use crate::config::{Config, Mode, Objective};
 use crate::engine::GeneMap;
-use crate::store::{Recorder, RunRow, Store};
+use crate::store::{Claim, Recorder, RunRow, Store};
 use genetic::{Conflict, FitnessScale, Library, LibraryConfig, Moilanen, MoilanenConfig};
 use kernfs::Kernel;
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub(super) struct Memory {
     store: Option<Store>,
     library: Library,
     pools: BTreeMap<(String, String), String>,
+    /// Held while what is in memory will be written back.
+    _claim: Option<Claim>,
 }
 
 impl Memory {
@@ -27,6 +29,12 @@ impl Memory {
             scale: FitnessScale::Ratio,
             objective: config.objective.name().to_owned(),
         };
+        let claim = if config.mode == Mode::Tune {
+            let claim = Claim::to_search(&config.state_dir);
+            Some(claim.map_err(|error| RunError::Failed(error.to_string()))?)
+        } else {
+            None
+        };
         let (store, mut library) = match Store::open(&config.state_dir) {
             Ok((store, moved)) => {
                 if let Some(moved) = moved {
@@ -36,7 +44,7 @@ impl Memory {
                     store.load_library(None, kept).map_err(|error| RunError::Failed(error.to_string()))?;
                 (Some(store), library)
             }
-            Err(error) if config.mode == crate::config::Mode::Observe => {
+            Err(error) if config.mode == Mode::Observe => {
                 tracing::warn!("{error}; nothing is kept");
                 (None, Library::new(kept).map_err(|error| RunError::Failed(error.to_string()))?)
             }
@@ -56,7 +64,7 @@ impl Memory {
             );
         }
         let pools = BTreeMap::new();
-        Ok(Self { store, library, pools })
+        Ok(Self { store, library, pools, _claim: claim })
     }
 
     /// Reads the population that was kept for a device; to be asked before [`Self::recorder`].

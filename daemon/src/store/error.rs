@@ -47,6 +47,15 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
+    /// A tunerd that searches keeps what it learned in memory, and would overwrite the change.
+    #[error(
+        "{}: a tunerd is searching with this store and would overwrite the change: stop it first (`tunerd status`)",
+        path.display()
+    )]
+    Searching {
+        /// The store.
+        path: PathBuf,
+    },
     /// It is no database, or a damaged one.
     #[error("{}: the store is damaged: {why}", path.display())]
     Corrupt {

@@ -8,12 +8,14 @@
 //! tuning going where the disk is full. A damaged database is moved aside, never deleted.
 
 mod append;
+mod claim;
 mod error;
 mod learned;
 mod recorder;
 mod rows;
 mod schema;
 
+pub use claim::Claim;
 pub use error::StoreError;
 pub use learned::{TopFilter, TopRow};
 pub use recorder::{Health, Recorder};
