@@ -69,6 +69,11 @@ target_dir() {
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
+# Builds the optimised programs, as the ordinary user.
+build_programs() {
+    as_builder cargo build --release -p tunerd -p tunerd-lab -p emulated-disk -p ffsb-workloads --bins </dev/null
+}
+
 # Linux builds every room; elsewhere those that need no kernel.
 packages() {
     if [ "$(uname -s)" = Linux ]; then

@@ -13,6 +13,8 @@ mod measure {
     use anyhow::{Context, Result, ensure};
     use block_types::{Bytes, Nanos};
     use comfy_table::{Table, presets};
+    use disk_model::Params;
+    use disk_model::drive::{Order, Until, Workload, closed_loop};
     use emulated_disk::{EmulatedDisk, Model, Spec, Stats};
     use serde_json::Value;
     use std::path::Path;
@@ -60,19 +62,36 @@ mod measure {
         Ok(Nanos(busy * 1_000_000_000 / rustix::param::clock_ticks_per_second()))
     }
 
+    /// What the model says by itself, on a host that takes no time: commands per second, and the median of their latencies.
+    fn predicted(model: &Model, depth: u32) -> Result<(String, Option<Nanos>)> {
+        match model {
+            Model::Fixed(time) => Ok((format!("{:.0}", f64::from(depth) / time.as_secs_f64()), Some(*time))),
+            Model::Disk { params: Params::Instant, .. } => Ok(("-".to_owned(), None)),
+            Model::Disk { params, .. } => {
+                let mut disk = params.build(SIZE, 0)?;
+                let work = Workload::reads(Order::Random, Bytes(4096), depth, SIZE);
+                let report = closed_loop(disk.as_mut(), &work, Until::Elapsed(Nanos(10 * Nanos::SECOND.0)));
+                Ok((format!("{:.0}", report.iops), report.latencies().quantile(0.5)))
+            }
+        }
+    }
+
     fn shown(time: Option<Nanos>) -> String {
         time.map_or_else(|| "-".to_owned(), |time| time.to_string())
     }
 
-    fn row(disk: &EmulatedDisk, model: &str, depth: u32) -> Result<Vec<String>> {
+    fn row(disk: &EmulatedDisk, model: &Model, depth: u32) -> Result<Vec<String>> {
+        let (predicted_iops, predicted_median) = predicted(model, depth)?;
         let (before, busy_before) = (disk.stats()?, busy()?);
         let seen = fio(disk.path(), depth)?;
         let (after, busy_after) = (disk.stats()?, busy()?);
         let since: Stats = after.since(&before).context("the disk is another one")?;
         let everything = (busy_after - busy_before).0.checked_div(since.commands()).map(Nanos);
         Ok(vec![
-            model.to_owned(),
+            model.name(),
             depth.to_string(),
+            predicted_iops,
+            shown(predicted_median),
             format!("{:.0}", seen.iops),
             seen.mean.to_string(),
             seen.median.to_string(),
@@ -91,8 +110,10 @@ mod measure {
         table.set_header([
             "model",
             "depth",
-            "IOPS",
-            "fio mean",
+            "model's IOPS",
+            "median",
+            "fio's IOPS",
+            "mean",
             "median",
             "p99",
             "late, median",
@@ -107,12 +128,13 @@ mod measure {
             (Model::Fixed(Nanos::from_millis(1)), vec![1, 8]),
             (Model::Fixed(Nanos::from_millis(10)), vec![1, 8]),
             (Model::named("nvme")?, vec![1, 32]),
+            (Model::named("sata-ssd")?, vec![1, 32]),
+            (Model::named("hdd-7200")?, vec![1, 32]),
         ];
         for (model, depths) in wanted {
-            let name = model.name();
-            let disk = EmulatedDisk::attach(&Spec::new(model, SIZE))?;
+            let disk = EmulatedDisk::attach(&Spec::new(model.clone(), SIZE))?;
             for depth in depths {
-                table.add_row(row(&disk, &name, depth)?);
+                table.add_row(row(&disk, &model, depth)?);
             }
             disk.detach()?;
         }
