@@ -86,6 +86,19 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The threads' buffers are larger than memory.
+    #[error(
+        "the blocks of all threads of {phase} together are {}, and {} of memory are available: smaller blocks or fewer --threads",
+        Human(*wanted_bytes as f64), Human(*available_bytes as f64)
+    )]
+    NoMemory {
+        /// Of which phase.
+        phase: String,
+        /// What the buffers need.
+        wanted_bytes: u64,
+        /// What there is.
+        available_bytes: u64,
+    },
     /// The system gives no more threads.
     #[error("cannot start thread {} of {wanted}: {source}", started + 1)]
     Threads {
@@ -116,6 +129,7 @@ impl RunError {
                 | Self::NoRoom { .. }
                 | Self::CannotFit { .. }
                 | Self::NoDirect { .. }
+                | Self::NoMemory { .. }
                 | Self::CalloutNotAllowed(_)
         )
     }

@@ -111,6 +111,21 @@ pub fn forget_pages(file: &File) {
     let _ = file;
 }
 
+/// Bytes of memory that programs may still take; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn available_memory() -> Option<u64> {
+    use procfs::Current;
+    procfs::Meminfo::current().ok()?.mem_available
+}
+
+/// Bytes of memory that programs may still take; `None` where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn available_memory() -> Option<u64> {
+    None
+}
+
 /// Nanoseconds on `CLOCK_MONOTONIC`, which the kernel stamps block events with.
 #[must_use]
 pub fn monotonic_ns() -> u64 {

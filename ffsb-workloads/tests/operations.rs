@@ -186,6 +186,17 @@ fn metadata_operations_move_no_data() {
     assert!(calls.contains(&(Syscall::Close, tally.of(Op::OpenClose).operations)));
 }
 
+// Elsewhere the system does not tell how much there is.
+#[cfg(target_os = "linux")]
+#[test]
+fn blocks_that_no_memory_holds_are_refused() {
+    let home = tempdir().unwrap();
+    let text = text(FILES, "num_threads = 4000000\nreadall_weight = 1\nread_blocksize = 4095m");
+    let error = try_run(&text, &home.path().join("x"), &ops(1)).unwrap_err();
+    assert!(matches!(error, RunError::NoMemory { .. }) && error.is_about_the_place(), "{error}");
+    assert!(!home.path().join("x").exists());
+}
+
 #[test]
 fn nothing_to_work_on_is_counted_and_no_failure() {
     let home = tempdir().unwrap();

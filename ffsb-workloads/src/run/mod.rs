@@ -1,4 +1,8 @@
 //! Doing what a plan says: file sets, aging, then phase after phase.
+//!
+//! Every draw of a thread comes from a stream of its own under the seed, and depends on no other thread: see
+//! `allot.rs` for how files are dealt out to that end. So a run that is bounded by operations does the same
+//! every time; one that is bounded by time goes the same way for as far as it comes.
 
 mod allot;
 pub(crate) mod limit;
@@ -113,6 +117,7 @@ pub fn run(plan: &Plan, settings: &Settings, watch: &dyn Watch) -> Result<Outcom
     {
         return Err(RunError::CalloutNotAllowed(command));
     }
+    check_memory(plan)?;
     let mut homes = Vec::new();
     for path in &plan.homes {
         match Home::claim(path) {
@@ -134,6 +139,25 @@ pub fn run(plan: &Plan, settings: &Settings, watch: &dyn Watch) -> Result<Outcom
     let vacated = vacate(homes);
     let (sets, phases) = result?;
     Ok(Outcome { sets, phases, kept: false, left: vacated? })
+}
+
+/// Each thread has a buffer of its largest block. Without this, a block of 4 GB would end in the kernel's killing.
+fn check_memory(plan: &Plan) -> Result<(), RunError> {
+    let Some(available_bytes) = platform::available_memory() else {
+        return Ok(());
+    };
+    for phase in &plan.phases {
+        let buffers = phase.profile.threadgroups.iter().map(|group| {
+            let blocks = [group.read_block, group.write_block].into_iter().flatten();
+            let largest = blocks.map(|block| u64::from(block.get())).max().unwrap_or(0);
+            largest.saturating_mul(group.threads.get().into())
+        });
+        let wanted_bytes = buffers.fold(0, u64::saturating_add);
+        if wanted_bytes > available_bytes {
+            return Err(RunError::NoMemory { phase: phase.name.clone(), wanted_bytes, available_bytes });
+        }
+    }
+    Ok(())
 }
 
 fn vacate(homes: Vec<Home>) -> Result<Left, RunError> {
