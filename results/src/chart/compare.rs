@@ -5,7 +5,7 @@ use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Point, Scene};
-use super::style::{FAINT_GRID, INK, LABEL, MARGIN, SMALL, SOFT_INK};
+use super::style::{FAINT_GRID, INK, LABEL, Look, MARGIN, SMALL, SOFT_INK};
 use super::text::{Ruler, Weight};
 
 /// One measurement of a row.
@@ -97,14 +97,8 @@ impl CompareChart {
         let end = panel.draw(&mut scene, &ruler, &self.axis);
         if held.iter().any(|row| row.farthest().is_some()) {
             let at = Point { x: panel.right + FACTORS, y: top - HEADING / 2.0 };
-            scene.text(
-                at,
-                "farthest, found / ".to_owned().as_str(),
-                SMALL,
-                Weight::Regular,
-                Anchor::End,
-                SOFT_INK,
-            );
+            let heading = format!("farthest found ÷ {}", self.predicted_name);
+            scene.text(at, &heading, SMALL, Weight::Regular, Anchor::End, SOFT_INK);
         }
         for row in &held {
             row.draw(&mut scene, &panel, |name| series.look(name));
@@ -155,7 +149,7 @@ impl Held<'_> {
             .max_by(|one, other| one.ln().abs().total_cmp(&other.ln().abs()))
     }
 
-    fn draw(&self, scene: &mut Scene, panel: &Panel, look: impl Fn(&str) -> super::style::Look) {
+    fn draw(&self, scene: &mut Scene, panel: &Panel, look: impl Fn(&str) -> Look) {
         let middle = self.top + self.height / 2.0;
         let label_end = Point { x: panel.left - 10.0, y: middle };
         scene.text(label_end, self.label, LABEL, Weight::Regular, Anchor::End, INK);

@@ -52,6 +52,11 @@ impl Figure {
         Self { scene, title, description }
     }
 
+    #[cfg(test)]
+    pub(crate) fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
     /// Width and height in pixels at 100 %.
     pub fn size(&self) -> (u32, u32) {
         (self.scene.width.ceil() as u32, self.scene.height.ceil() as u32)

@@ -1,7 +1,7 @@
 //! What stands above and below the panels: title, legend and notes.
 
 use super::scene::{Anchor, Fill, Point, Scene};
-use super::style::{BAND, INK, LABEL, Look, MARGIN, SMALL, SOFT_INK, TITLE};
+use super::style::{BAND, FRAME, INK, LABEL, Look, MARGIN, Rgb, SMALL, SOFT_INK, TITLE};
 use super::text::{Ruler, Weight};
 
 /// What stands before the words of a legend's entry.
@@ -56,7 +56,7 @@ pub(crate) fn notes<'a>(
     notes: impl Iterator<Item = &'a str>,
     y: f64,
 ) -> f64 {
-    let mut y = y + SMALL;
+    let mut y = y + SMALL * 1.5;
     for note in notes {
         y = paragraph(scene, ruler, note, (SMALL, Weight::Regular, SOFT_INK), y);
     }
@@ -67,7 +67,7 @@ fn paragraph(
     scene: &mut Scene,
     ruler: &Ruler,
     text: &str,
-    (size, weight, ink): (f64, Weight, super::style::Rgb),
+    (size, weight, ink): (f64, Weight, Rgb),
     y: f64,
 ) -> f64 {
     let mut y = y;
@@ -91,7 +91,7 @@ fn draw_swatch(scene: &mut Scene, swatch: Swatch, at: Point) {
             let (from, to) = (Point { x: at.x - 7.0, y: at.y - 7.0 }, Point { x: at.x + 7.0, y: at.y + 7.0 });
             scene.rectangle(from, to, BAND);
             let corners = [from, Point { x: to.x, y: from.y }, to, Point { x: from.x, y: to.y }, from];
-            scene.path(corners.to_vec(), 1.0, super::style::FRAME);
+            scene.path(corners.to_vec(), 1.0, FRAME);
         }
         Swatch::Stroke => {
             scene.line(Point { x: at.x, y: at.y - 7.0 }, Point { x: at.x, y: at.y + 7.0 }, 3.0, INK);

@@ -44,6 +44,8 @@ mod panel;
 mod range;
 mod scene;
 mod style;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use axis::{Axis, Scale};

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Reach};
 use super::scene::{Anchor, Point, Scene};
-use super::style::{FAINT_GRID, FRAME, GRID, INK, LABEL, SMALL, SOFT_INK};
+use super::style::{FAINT_GRID, FRAME, GRID, INK, LABEL, Rgb, SMALL, SOFT_INK};
 use super::text::{Ruler, Weight};
 
 /// From the lower edge of a panel to the centre of its tick labels.
@@ -64,7 +64,7 @@ impl Panel {
         (self.left + self.right) / 2.0
     }
 
-    fn vertical(&self, scene: &mut Scene, x: f64, to: f64, width: f64, colour: super::style::Rgb) {
+    fn vertical(&self, scene: &mut Scene, x: f64, to: f64, width: f64, colour: Rgb) {
         scene.line(Point { x, y: self.top }, Point { x, y: to }, width, colour);
     }
 }

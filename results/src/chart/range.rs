@@ -5,7 +5,7 @@ use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Point, Scene};
-use super::style::{ANY_GROUP, BAND, INK, LABEL, MARGIN, SMALL, SOFT_INK};
+use super::style::{ANY_GROUP, BAND, INK, LABEL, Look, MARGIN, MARKER_RADIUS, SMALL, SOFT_INK};
 use super::text::{Ruler, Weight};
 
 /// Whether a row stands out.
@@ -190,18 +190,20 @@ impl Held<'_> {
         scene.text(Point { x: end, y: self.y }, &self.row.label, LABEL, weight, Anchor::End, INK);
     }
 
-    fn draw_range(&self, scene: &mut Scene, panel: &Panel, look: super::style::Look) {
+    fn draw_range(&self, scene: &mut Scene, panel: &Panel, look: Look) {
         let at = |value: Option<f64>| value.and_then(|value| panel.x(value)).map(|x| Point { x, y: self.y });
         let (low, high) = (at(self.low), at(self.high));
         if let (Some(low), Some(high)) = (low, high) {
             scene.line(low, high, 2.0, look.colour);
         }
-        // The solid marker last: where both coincide, it is the one to see, with the rim of the other around it.
         if let Some(high) = high {
             scene.marker(high, look, Fill::Hollow);
         }
-        if let Some(low) = low {
-            scene.marker(low, look, Fill::Solid);
+        match (low, high) {
+            // Where both coincide, one is seen inside the other.
+            (Some(low), Some(high)) if (low.x - high.x).abs() < MARKER_RADIUS => scene.core(low, look),
+            (Some(low), _) => scene.marker(low, look, Fill::Solid),
+            (None, _) => {}
         }
         if low.is_none() && high.is_none() && panel.reach.is_some() {
             let at = Point { x: panel.left + 9.0, y: self.y };
@@ -209,7 +211,7 @@ impl Held<'_> {
         }
     }
 
-    fn draw_bar(&self, scene: &mut Scene, panel: &Panel, scale: Scale, look: super::style::Look) {
+    fn draw_bar(&self, scene: &mut Scene, panel: &Panel, scale: Scale, look: Look) {
         let number = Point { x: panel.right + NUMBERS, y: self.y };
         let Some((value, x)) = self.bar.and_then(|value| Some((value, panel.x(value)?))) else {
             scene.text(number, "–", SMALL, Weight::Regular, Anchor::End, SOFT_INK);

@@ -82,6 +82,11 @@ impl Scene {
         }
     }
 
+    /// A marker small enough to be seen inside a hollow one.
+    pub(crate) fn core(&mut self, centre: Point, look: Look) {
+        self.shape(centre, MARKER_RADIUS - 2.6, look.shape, look.colour);
+    }
+
     fn shape(&mut self, centre: Point, radius: f64, shape: Shape, colour: Rgb) {
         if shape == Shape::Circle {
             self.items.push(Item::Disc { centre, radius, colour });
@@ -127,7 +132,7 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// `None` where there are more than there are looks; then the number of names.
+    /// The number of names where there are more than there are looks.
     pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, usize> {
         let mut known: Vec<String> = Vec::new();
         for name in names {
