@@ -1,0 +1,55 @@
+//! Charts as SVG and PNG, all in one look.
+//!
+//! A chart is plain data: [`RangeChart`] (a low and a high value and a bar to each row) and [`CompareChart`]
+//! (predictions beside measurements). Its `figure` lays it out and gives a [`Figure`], which is pure as well until
+//! [`Figure::write`].
+//!
+//! Axes carry units. Legends stand above the panels and never cover data. Groups differ in colour, in lightness and in
+//! the shape of their markers, so that they survive colour-blindness and a printer without colours. A value that an
+//! axis cannot hold (NaN, infinite, zero on a logarithmic axis) is left out and counted in a note under the chart; it
+//! is never drawn somewhere else. A chart without a value says "no data".
+//!
+//! ```
+//! use results::chart::{Axis, Emphasis, RangeChart, RangeRow, Scale};
+//!
+//! let chart = RangeChart {
+//!     title: "Sensitivity".into(),
+//!     subtitle: "hdd, 1 writer beside 1 reader".into(),
+//!     low_name: "mean".into(),
+//!     high_name: "p99".into(),
+//!     marked_name: "default".into(),
+//!     left: Axis::new("read latency", "ms", Scale::Log10),
+//!     right: Axis::new("write rate", "MB/s", Scale::Linear),
+//!     rows: vec![RangeRow {
+//!         label: "mq-deadline".into(),
+//!         group: "mq-deadline".into(),
+//!         emphasis: Emphasis::Marked,
+//!         low: Some(12.5),
+//!         high: Some(80.0),
+//!         bar: Some(110.0),
+//!     }],
+//!     notes: vec![],
+//! };
+//! let svg = chart.figure()?.svg()?;
+//! assert!(svg.contains("read latency (ms)"));
+//! # Ok::<(), results::chart::ChartError>(())
+//! ```
+
+mod axis;
+mod compare;
+mod draw;
+mod figure;
+mod layout;
+mod panel;
+mod range;
+mod scene;
+mod style;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use axis::{Axis, Scale};
+pub use compare::{CompareChart, CompareRow, Measured};
+pub use figure::{ChartError, Figure};
+pub use range::{Emphasis, RangeChart, RangeRow};
+pub use style::MOST_GROUPS;

@@ -1,0 +1,70 @@
+//! One panel: a field with a horizontal axis under it.
+
+use super::axis::{Axis, Reach};
+use super::scene::{Anchor, Point, Scene};
+use super::style::{FAINT_GRID, FRAME, GRID, INK, LABEL, Rgb, SMALL, SOFT_INK};
+use super::text::{Ruler, Weight};
+
+/// From the lower edge of a panel to the centre of its tick labels.
+const TICK_LABEL_BELOW: f64 = 14.0;
+const CAPTION_BELOW: f64 = 34.0;
+const CAPTION_LINE: f64 = 16.0;
+
+/// A field of a figure, in pixels at 100 %.
+pub(crate) struct Panel {
+    pub(crate) left: f64,
+    pub(crate) right: f64,
+    pub(crate) top: f64,
+    pub(crate) bottom: f64,
+    /// Kept free at both ends of the axis, so that a marker at an end stays inside.
+    pub(crate) padding: f64,
+    /// `None` without data.
+    pub(crate) reach: Option<Reach>,
+}
+
+impl Panel {
+    /// Where a value lies; `None` in a panel without data.
+    pub(crate) fn x(&self, value: f64) -> Option<f64> {
+        self.reach.as_ref().map(|reach| self.at(reach.share(value)))
+    }
+
+    fn at(&self, share: f64) -> f64 {
+        let (from, to) = (self.left + self.padding, self.right - self.padding);
+        from + share * (to - from)
+    }
+
+    /// Grid, frame, ticks and caption, which data are then drawn over. Returns where the caption ends.
+    pub(crate) fn draw(&self, scene: &mut Scene, ruler: &Ruler, axis: &Axis) -> f64 {
+        if let Some(reach) = &self.reach {
+            for share in &reach.faint {
+                self.vertical(scene, self.at(*share), self.bottom, 1.0, FAINT_GRID);
+            }
+            for tick in &reach.ticks {
+                let x = self.at(tick.share);
+                self.vertical(scene, x, self.bottom + 4.0, 1.0, GRID);
+                let at = Point { x, y: self.bottom + TICK_LABEL_BELOW };
+                scene.text(at, &tick.label, SMALL, Weight::Regular, Anchor::Middle, SOFT_INK);
+            }
+        } else {
+            let at = Point { x: self.centre(), y: (self.top + self.bottom) / 2.0 };
+            scene.text(at, "no data", LABEL, Weight::Regular, Anchor::Middle, SOFT_INK);
+        }
+        let (left, right) = (Point { x: self.left, y: self.bottom }, Point { x: self.right, y: self.bottom });
+        scene.line(left, right, 1.0, FRAME);
+        self.vertical(scene, self.left, self.bottom, 1.0, FRAME);
+        let mut y = self.bottom + CAPTION_BELOW;
+        for line in ruler.wrap(&axis.caption(), LABEL, Weight::Regular, self.right - self.left) {
+            scene.text(Point { x: self.centre(), y }, &line, LABEL, Weight::Regular, Anchor::Middle, INK);
+            y += CAPTION_LINE;
+        }
+        y - CAPTION_LINE / 2.0
+    }
+
+    fn centre(&self) -> f64 {
+        (self.left + self.right) / 2.0
+    }
+
+    fn vertical(&self, scene: &mut Scene, x: f64, to: f64, width: f64, colour: Rgb) {
+        scene.line(Point { x, y: self.top }, Point { x, y: to }, width, colour);
+    }
+}
