@@ -37,6 +37,9 @@ mod program {
         /// Print one JSON object instead of tables
         #[arg(long, global = true)]
         json: bool,
+        /// Write the charts of what was measured into this directory, as SVG and PNG
+        #[arg(long, global = true, value_name = "DIRECTORY")]
+        charts: Option<PathBuf>,
         /// What to measure.
         #[command(subcommand)]
         experiment: Experiment,
@@ -118,6 +121,11 @@ mod program {
         let mut report = cli.experiment.run(&context)?;
         report.note(host.line());
         report.fact("host", host);
+        if let Some(directory) = &cli.charts {
+            for file in report.write_figures(directory)? {
+                eprintln!("{}", file.display());
+            }
+        }
         Ok(report)
     }
 }

@@ -1,9 +1,12 @@
 //! What a measurement found: a table for people, one JSON object for programs.
 
+use anyhow::{Context, Result};
 use comfy_table::{ContentArrangement, Table, TableComponent, presets};
+use results::chart::Figure;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// Columns of a table, at most: what fits a terminal that is a little wider than the traditional one.
 const WIDTH: u16 = 120;
@@ -29,6 +32,7 @@ pub struct Report {
     notes: Vec<String>,
     verdicts: Vec<Verdict>,
     facts: Map<String, Value>,
+    figures: Vec<(String, Figure)>,
 }
 
 impl Report {
@@ -76,6 +80,25 @@ impl Report {
             found: found.to_string(),
             met,
         });
+    }
+
+    /// Adds a chart, whose files will have this stem.
+    pub fn figure(&mut self, stem: &str, figure: Figure) {
+        self.figures.push((stem.to_owned(), figure));
+    }
+
+    /// Writes the charts into a directory, as SVG and as PNG; answers the files.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be made or written.
+    pub fn write_figures(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let mut written = Vec::new();
+        for (stem, figure) in &self.figures {
+            written.extend(figure.write(directory, stem)?);
+        }
+        Ok(written)
     }
 
     /// Whether every bound is met.

@@ -15,6 +15,7 @@ use clap::Args;
 use disk_model::Params;
 use disk_model::drive::{Order, Until, Workload, closed_loop};
 use emulated_disk::{EmulatedDisk, Model, Spec};
+use results::chart::{Axis, CompareChart, CompareRow, Figure, Measured, Scale};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -118,6 +119,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     let mut report = Report::new("Emulated disks: the model's prediction and what fio finds");
     tabulate(&mut report, &rows);
     judge(&mut report, &rows);
+    report.figure("fidelity", chart(options, &rows)?);
     report.fact("seed", options.seed);
     report.fact("rows", &rows);
     Ok(report)
@@ -278,4 +280,25 @@ fn judge(report: &mut Report, rows: &[Row]) {
             );
         }
     }
+}
+
+fn chart(options: &Options, rows: &[Row]) -> Result<Figure> {
+    let row = |row: &Row| CompareRow {
+        label: format!("{}: {}", row.model, row.pattern.name),
+        predicted: Some(row.predicted.iops),
+        measured: row
+            .measured
+            .iter()
+            .map(|(elevator, found)| Measured { series: elevator.to_string(), value: Some(found.iops) })
+            .collect(),
+    };
+    let chart = CompareChart {
+        title: "Emulated disks: what the model foretells and what fio finds".to_owned(),
+        subtitle: "through each of the kernel's schedulers".to_owned(),
+        predicted_name: "the model alone".to_owned(),
+        axis: Axis::new("I/Os", "per s", Scale::Log10),
+        rows: rows.iter().map(row).collect(),
+        notes: vec![format!("Runs of {} s each, seed {}.", options.seconds, options.seed)],
+    };
+    Ok(chart.figure()?)
 }

@@ -14,6 +14,7 @@ use emulated_disk::{EmulatedDisk, Model, Spec};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use results::chart::{Axis, Emphasis, Figure, RangeChart, RangeRow, Scale};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -241,9 +242,39 @@ fn report(options: &Options, rows: &[Row]) -> Result<Report> {
         worst.scheduler,
         worst.knobs
     ));
+    report.figure("sensitivity", chart(options, rows)?);
     report.fact("rows", rows);
     report.fact("seed", options.seed);
     report.fact("model", &options.model);
     report.fact("queue_depth", options.queue_depth);
     Ok(report)
+}
+
+fn chart(options: &Options, rows: &[Row]) -> Result<Figure> {
+    let row = |row: &Row| RangeRow {
+        label: format!("{} {}", row.scheduler, row.knobs),
+        group: row.scheduler.to_string(),
+        emphasis: if row.is_default { Emphasis::Marked } else { Emphasis::Plain },
+        low: Some(row.median_of(|run| run.read_mean_ns.as_millis_f64())),
+        high: Some(row.median_of(|run| run.read_p99_ns.as_millis_f64())),
+        bar: Some(row.median_of(|run| run.write_iops)),
+    };
+    let chart = RangeChart {
+        title: "What a scheduler's settings do to readers beside a writer".to_owned(),
+        subtitle: format!(
+            "{READERS} random readers, one random writer of depth {WRITER_DEPTH}, 4 KiB, direct; emulated {} with a queue of {}",
+            options.model, options.queue_depth
+        ),
+        low_name: "mean".to_owned(),
+        high_name: "p99".to_owned(),
+        marked_name: "the kernel's choice".to_owned(),
+        left: Axis::new("read latency", "ms", Scale::Log10),
+        right: Axis::new("writes", "per s", Scale::Linear),
+        rows: rows.iter().map(row).collect(),
+        notes: vec![format!(
+            "Medians of {} runs of {} s each, in random order, seed {}.",
+            options.rounds, options.seconds, options.seed
+        )],
+    };
+    Ok(chart.figure()?)
 }
