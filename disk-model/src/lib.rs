@@ -25,8 +25,8 @@
 //!
 //! | name | model | the default is |
 //! |---|---|---|
-//! | `hdd-7200` | [`hdd`]: seek curve, rotation by angle, zones, command queue, read-ahead, write cache | WD Ultrastar DC HC310 |
-//! | `sata-ssd` | [`ssd`]: dies, programs that delay reads, write buffer and SLC cache that fill, one direction at a time | Samsung 850 EVO 250 GB |
+//! | `hdd-7200` | [`hdd`]: seeks, rotation by angle, zones, queue, read-ahead, write cache | WD Ultrastar DC HC310 |
+//! | `sata-ssd` | [`ssd`]: dies, programs that delay reads, caches that fill, a shared link | Samsung 850 EVO 250 GB |
 //! | `nvme` | [`ssd`]: the same with deep queues and both directions at once | Samsung 970 EVO Plus 1 TB |
 //! | `cloud-volume` | [`cloud`]: token buckets with a burst, log-normal latency | Amazon EBS gp3 |
 //! | `instant` | [`InstantDisk`]: no time at all, to measure what is around it | – |
@@ -53,7 +53,7 @@
 //! on which commands were submitted when; how it is advanced in between changes nothing, which a property test holds
 //! it to. So an emulator that wakes up late is late once, and not from then on.
 //!
-//! A command costs 60 to 160 ns of processor time on the flash and cloud models, and 0.5 to 1.7 µs on the rotating
+//! A command costs 40 to 180 ns of processor time on the flash and cloud models, and 0.5 to 1.7 µs on the rotating
 //! disk with up to 256 commands in its queue (an ordinary virtual machine; `cargo run --release -p disk-model
 //! --example speed`). No memory is allocated for single commands once the queues have grown to their depth.
 

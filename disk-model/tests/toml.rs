@@ -1,7 +1,8 @@
 //! Parameters as files: what is read back, what is overridden, and what is refused.
 
 use block_types::Bytes;
-use disk_model::{Kind, ModelError, Params, products};
+use disk_model::drive::{Order, Until, Workload, closed_loop};
+use disk_model::{CAPACITIES, Kind, ModelError, Params, products};
 use std::path::Path;
 
 fn read(text: &str) -> Result<Params, ModelError> {
@@ -14,6 +15,7 @@ fn every_disk_is_read_back_from_what_it_writes() {
         let params = Params::named(name).unwrap();
         let text = params.to_toml();
         assert_eq!(read(&text).unwrap(), params, "{name}:\n{text}");
+        assert_eq!(toml::from_str::<Params>(&text).unwrap(), params, "{name}:\n{text}");
         params.build(Bytes(8 << 30), 1).unwrap();
     }
 }
@@ -128,6 +130,38 @@ fn values_that_contradict_each_other_make_no_disk() {
     ssd.dies = 0;
     let message = Params::Nvme(ssd).build(Bytes(8 << 30), 1).err().map(|error| error.to_string());
     assert_eq!(message.as_deref(), Some("dies: found 0, expected 1 to 4096"));
+}
+
+#[test]
+fn the_ends_of_every_range_make_a_disk_that_works_or_say_why_not() {
+    let mut built = 0;
+    for name in Params::NAMES {
+        let text = Params::named(name).unwrap().to_toml();
+        for line in text.lines().filter(|line| !line.starts_with("kind")) {
+            let (key, _) = line.split_once(" = ").unwrap();
+            // What a file without the key is told to write there.
+            let without = text.replace(line, "");
+            let ModelError::Missing { expected, .. } = read(&without).unwrap_err() else { panic!("{key}") };
+            let Some((least, most)) = expected.split_once(" to ") else { continue };
+            for end in [least, most] {
+                // A number that is written like a whole one may stand for a fraction.
+                let whole = format!("{without}\n{key} = {end}\n");
+                let params =
+                    read(&whole).or_else(|_| read(&format!("{without}\n{key} = {end}.0\n"))).unwrap();
+                for capacity in [CAPACITIES.start(), CAPACITIES.end()] {
+                    let Ok(mut disk) = params.build(*capacity, 1) else { continue };
+                    let work = Workload {
+                        read_share: 0.5,
+                        ..Workload::reads(Order::Random, Bytes(64 << 10), 8, *capacity)
+                    };
+                    let report = closed_loop(disk.as_mut(), &work, Until::Commands(300));
+                    assert!(report.commands >= 300, "{name}, {key} = {end}: {report:?}");
+                    built += 1;
+                }
+            }
+        }
+    }
+    assert!(built > 150, "{built}");
 }
 
 #[test]

@@ -19,7 +19,10 @@ use toml::Spanned;
 pub const CAPACITIES: RangeInclusive<Bytes> = Bytes(64 << 20)..=Bytes(1 << 50);
 
 /// The parameters of a disk.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+///
+/// With serde, as a part of some other file, every value must be there, and ranges are checked only by
+/// [`Params::build`]; [`Params::from_toml`] knows bases and names the place of a mistake.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Params {
     /// A rotating disk.

@@ -21,8 +21,8 @@ pub(super) static EBS_GP3: Product = Product {
         Figure::random("random write, depth 32", 0.0, 32, 3e3, GP3),
         Figure::random("70 % reads, depth 32", 0.7, 32, 3e3, GP3),
     ],
-    assumptions: "Assumed: medians of 0.65 and 0.70 ms with a sigma of 0.35, which is within the documented single-digit \
-        milliseconds; how far arrivals may crowd; a driver's queue of 128.",
+    assumptions: "Assumed: medians of 0.65 and 0.70 ms with a sigma of 0.35, which is within the documented \
+        single-digit milliseconds; how far arrivals may crowd; a driver's queue of 128.",
 };
 
 const GP2: Origin = DataSheet(
@@ -31,7 +31,7 @@ const GP2: Origin = DataSheet(
 const GP2_BASELINE: Origin =
     DataSheet("Amazon EBS User Guide, \"General Purpose SSD volumes\": gp2, 3 IOPS/GiB and at least 100");
 const GP2_RATE: Origin = DataSheet(
-    "Amazon EBS User Guide, \"General Purpose SSD volumes\": gp2, 128 MiB/s for volumes of at most 170 GiB",
+    "Amazon EBS User Guide, \"General Purpose SSD volumes\": gp2, 128 MiB/s for volumes of at most 170 GiB (recalled)",
 );
 
 /// Its predecessor, with a burst.

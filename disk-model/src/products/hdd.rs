@@ -28,7 +28,7 @@ const fn random(what: &'static str, read_share: f64, depth: u32, iops: f64, orig
 }
 
 const HC310_RATE: Origin =
-    DataSheet("Western Digital, Ultrastar DC HC310 data sheet: sustained transfer rate 255 MB/s");
+    DataSheet("Western Digital, Ultrastar DC HC310 data sheet: sustained transfer rate 255 MB/s (recalled)");
 const HC310_READ: f64 = one_by_one(0.0074);
 const HC310_WRITE: f64 = one_by_one(0.0082);
 
@@ -60,10 +60,10 @@ pub(super) static ULTRASTAR_DC_HC310: Product = Product {
             MIXED,
         ),
     ],
-    assumptions: "Seeks: OEM specification, tables 5 and 6 (mean 7.4 ms reading, 8.2 ms writing; one track 0.23 and \
-        0.32 ms, of which the longer is used). Assumed: a full stroke of twice the mean, the inner rate in the \
-        Constellation ES.3's proportion, 24 zones, 0.2 ms of overhead, an age bound of 2 s, read-ahead of 4 MiB in 16 \
-        segments, 64 MiB and 128 extents of write cache. The margin of 1.1 ms is fitted to depth 32.",
+    assumptions: "Seeks: OEM specification, rev. 1.4, 2018-09-18, tables 5 and 6 (mean 7.4 ms reading, 8.2 ms writing; \
+        one track 0.23 and 0.32 ms, of which the longer is used). Assumed: a full stroke of twice the mean, the inner \
+        rate in the Constellation ES.3's proportion, 24 zones, 0.2 ms of overhead, an age bound of 2 s, read-ahead of \
+        4 MiB in 16 segments, 64 MiB and 128 extents of write cache. The margin of 1.1 ms is fitted to depth 32.",
 };
 
 const ES3_RATE: Origin = DataSheet(
@@ -88,6 +88,6 @@ pub(super) static CONSTELLATION_ES3: Product = Product {
         random("70 % reads, write-through, depth 1", 0.7, 1, mix(0.7, ES3_READ, ES3_WRITE), MIXED),
         random("70 % reads, write-through, depth 32", 0.7, 32, 2.0 * mix(0.7, ES3_READ, ES3_WRITE), MIXED),
     ],
-    assumptions: "Seeks: Constellation ES.3 data sheet (mean 8.5 ms reading, 9.5 ms writing). Assumed: 0.7 ms from \
-        track to track, a full stroke of twice the mean, and the rest as for the Ultrastar DC HC310.",
+    assumptions: "Seeks: Constellation ES.3 data sheet (mean 8.5 ms reading, 9.5 ms writing; recalled). Assumed: \
+        0.7 ms from track to track, a full stroke of twice the mean, and the rest as for the Ultrastar DC HC310.",
 };

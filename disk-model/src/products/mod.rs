@@ -8,7 +8,8 @@
 //! $ cargo run --release -p disk-model --example calibration
 //! ```
 //!
-//! prints both side by side. What the figures do not fix (how many dies, how large a buffer) is an assumption, and
+//! prints both side by side. A source that is marked as recalled is a published one that was not looked up again when
+//! this table was made. What the figures do not fix (how many dies, how large a buffer) is an assumption, and
 //! [`Product::assumptions`] says so.
 
 mod cloud;

@@ -7,7 +7,7 @@ const MIXED: Origin = Derived("harmonic mean of the read and write figures at th
 
 const EVO: Origin = DataSheet("Samsung, SSD 850 EVO data sheet: 250 GB");
 const EVO_SLC: Origin = DataSheet("Samsung, SSD 850 EVO data sheet: 250 GB, within TurboWrite");
-const EVO_AFTER: Origin = DataSheet("Samsung, SSD 850 EVO data sheet: 250 GB, after TurboWrite");
+const EVO_AFTER: Origin = DataSheet("Samsung, SSD 850 EVO data sheet: 250 GB, after TurboWrite (recalled)");
 
 /// The default.
 pub(super) static SAMSUNG_850_EVO: Product = Product {
