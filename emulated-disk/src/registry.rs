@@ -228,6 +228,19 @@ impl Registry {
                 self.clear_away(&entry, Duration::ZERO)?;
             }
         }
+        // A keeper that was killed before its disk was registered leaves nothing but the socket, which bears its number.
+        // The server of a registered disk may outlive its keeper, and still be asked through it.
+        let asked: Vec<PathBuf> = self.all()?.into_iter().map(|entry| entry.control).collect();
+        for file in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let path = file.path();
+            let keeper = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if path.extension().is_some_and(|extension| extension == "socket")
+                && !asked.contains(&path)
+                && keeper.is_some_and(|pid| Process::find(pid).is_none())
+            {
+                let _ = std::fs::remove_file(&path);
+            }
+        }
         Ok(())
     }
 }

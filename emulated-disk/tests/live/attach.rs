@@ -15,6 +15,7 @@ pub(crate) const TRIALS: &[Test] = &[
     ("an_nvme_disk_has_no_scheduler_by_default", an_nvme_disk_has_no_scheduler_by_default),
     ("buffered_writes_are_bounded_on_request", buffered_writes_are_bounded_on_request),
     ("two_disks_live_side_by_side", two_disks_live_side_by_side),
+    ("other_loop_devices_are_left_alone", other_loop_devices_are_left_alone),
     ("a_disk_that_stays_is_listed_and_detached", a_disk_that_stays_is_listed_and_detached),
     ("a_disk_in_the_foreground_goes_with_sigterm", a_disk_in_the_foreground_goes_with_sigterm),
 ];
@@ -162,12 +163,31 @@ fn two_disks_live_side_by_side() -> Result<(), Failed> {
     Ok(())
 }
 
+fn other_loop_devices_are_left_alone() -> Result<(), Failed> {
+    let bench = Bench::new()?;
+    let file = tempfile::tempfile_in("/dev/shm")?;
+    file.set_len(SIZE.0)?;
+    let other = LoopDevice::attach(file.as_fd(), "other")?;
+    other.queue().set("read_ahead_kb", "192")?;
+    std::fs::write(other.path(), b"not yours")?;
+    for _ in 0..3 {
+        let disk = bench.attach(&spec(Nanos(1000)))?;
+        assert_ne!(disk.name(), other.name());
+        disk.detach()?;
+    }
+    let detached = bench.emudisk(&["detach", text(other.path())?])?;
+    assert_eq!(detached.status.code(), Some(1), "it is no emulated disk");
+    assert_eq!(other.queue().get("read_ahead_kb")?, "192");
+    assert_eq!(std::fs::read(other.path())?[..9], *b"not yours");
+    Ok(())
+}
+
 fn a_disk_that_stays_is_listed_and_detached() -> Result<(), Failed> {
     let bench = Bench::new()?;
     let disk = bench.attach_detached(&["--fixed", "1ms", "--size", "64M"])?;
     let listed = bench.emudisk(&["list", "--json"])?;
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
-    assert_eq!(listed[0]["path"], disk.path());
+    assert_eq!(listed[0]["device"], disk.path());
     assert_eq!(listed[0]["state"], "attached");
     let shown = bench.emudisk(&["stats", disk.path(), "--json"])?;
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout)?;

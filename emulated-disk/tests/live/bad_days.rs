@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub(crate) const TRIALS: &[Test] = &[
     ("a_killed_server_gives_errors_and_leaves_nothing", a_killed_server_gives_errors_and_leaves_nothing),
+    ("a_killed_server_under_a_mounted_ext4_hangs_nobody", a_killed_server_under_a_mounted_ext4_hangs_nobody),
     ("a_killed_keeper_leaves_nothing", a_killed_keeper_leaves_nothing),
     ("a_killed_keeper_leaves_a_mounted_disk_working", a_killed_keeper_leaves_a_mounted_disk_working),
     ("both_killed_at_once_leave_nothing", both_killed_at_once_leave_nothing),
@@ -57,6 +58,29 @@ fn a_killed_server_gives_errors_and_leaves_nothing() -> Result<(), Failed> {
     assert_gone(&disk.entry)?;
     assert_eq!(bench.registry().all()?, []);
     Ok(())
+}
+
+fn a_killed_server_under_a_mounted_ext4_hangs_nobody() -> Result<(), Failed> {
+    let bench = Bench::new()?;
+    let disk = bench.attach_detached(&["--fixed", "1ms", "--size", "64M"])?;
+    run("mkfs.ext4", &["-q", "-F", disk.path()])?;
+    let at = bench.directory.path().join("mnt");
+    let mounted = Mounted::mount(&[disk.path()], &at)?;
+    let script = r#"while dd if=/dev/zero of="$0/file" bs=64k count=100 conv=fsync status=none; do :; done"#;
+    let writer = std::process::Command::new("bash")
+        .args(["-c", script, text(&at)?])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    eventually("writes", || Ok(emulated_disk::stats(&disk.entry)?.writes > 50))?;
+    kill(disk.entry.server.pid)?;
+    let ended = must_end(writer, PATIENCE)?;
+    assert!(!ended.stderr.is_empty(), "dd saw no error");
+    let early = bench.emudisk(&["list", "--json"])?;
+    assert!(String::from_utf8_lossy(&early.stdout).contains(r#""state":"dead""#), "{early:?}");
+    mounted.unmount()?;
+    assert!(bench.emudisk(&["detach", disk.path()])?.status.success());
+    assert_gone(&disk.entry)
 }
 
 fn a_killed_keeper_leaves_nothing() -> Result<(), Failed> {

@@ -155,7 +155,7 @@ fn find(registry: &Registry, device: &Path) -> Result<Entry> {
 fn list(registry: &Registry, json: bool) -> Result<()> {
     let entries = registry.all()?;
     if json {
-        let all: Vec<_> = entries.iter().map(described).collect::<Result<_>>()?;
+        let all: Vec<_> = entries.iter().map(described).collect();
         println!("{}", serde_json::to_string(&all)?);
         return Ok(());
     }
@@ -179,12 +179,21 @@ fn list(registry: &Registry, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn described(entry: &Entry) -> Result<serde_json::Value> {
-    let mut value = serde_json::to_value(entry)?;
-    if let Some(object) = value.as_object_mut() {
-        object.insert("state".to_owned(), serde_json::to_value(entry.state())?);
-    }
-    Ok(value)
+fn described(entry: &Entry) -> serde_json::Value {
+    let spec = &entry.spec;
+    serde_json::json!({
+        "device": entry.path,
+        "state": entry.state(),
+        "model": spec.model.name(),
+        "size_bytes": spec.size.0,
+        "queue_depth": spec.depth(),
+        "seed": spec.seed,
+        "backing": spec.backing,
+        "bound_buffered_writes_bytes": spec.bound_buffered_writes.map(|limit| limit.0),
+        "lead_ns": spec.lead.map(|lead| lead.0),
+        "keeper_pid": entry.keeper.pid,
+        "server_pid": entry.server.pid,
+    })
 }
 
 fn human_size(bytes: u64) -> String {
