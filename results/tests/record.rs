@@ -1,5 +1,7 @@
 //! Records of runs, on good days and bad.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use results::chart::{Axis, RangeChart, Scale};
 use results::record::{ExhibitKind, Meta, RecordError, Run, SCHEMA, State, Table, rows};
 use serde::{Deserialize, Serialize};

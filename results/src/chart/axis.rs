@@ -287,7 +287,7 @@ fn label(value: f64, step: f64, largest: f64) -> String {
     if size == 0.0 {
         return "0".to_owned();
     }
-    if largest >= 1e15 || largest < 1e-3 || step < 1e-4 {
+    if !(1e-3..1e15).contains(&largest) || step < 1e-4 {
         let digits = (size.log10().floor() - step.log10().floor()).clamp(0.0, 6.0) as usize;
         return exponential(value, digits);
     }

@@ -196,8 +196,8 @@ fn the_png_has_the_size_it_says_and_ink_on_it() {
         let blue = has(0, 114, 178);
         assert!(blue > 1000, "the bars of the first group are {blue} pixels");
         // The corners are paper.
-        assert_eq!(raster.pixel(0, 0).map(|one| one.alpha()), Some(255));
-        assert_eq!(raster.pixel(0, 0).map(|one| one.red()), Some(255));
+        let corner = raster.pixel(0, 0).unwrap();
+        assert_eq!((corner.red(), corner.green(), corner.blue(), corner.alpha()), (255, 255, 255, 255));
     }
     // Nothing but text is in the ink's colour here; without a font there would be none.
     let raster = pixels(&figure, 2);
