@@ -192,3 +192,16 @@ fn what_is_no_run_is_an_error_that_says_where() {
     let error = Run::open(&dir.join("missing")).unwrap_err();
     assert!(matches!(&error, RecordError::Io { .. }) && error.to_string().contains("meta.json"), "{error}");
 }
+
+#[test]
+fn a_date_is_that_of_the_clock_it_is_given() {
+    use results::record::date_of;
+    use std::time::{Duration, SystemTime};
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    assert_eq!(date_of(at(0)), date!(1970 - 01 - 01));
+    assert_eq!(date_of(at(1_795_564_799)), date!(2026 - 11 - 24));
+    assert_eq!(date_of(at(1_795_564_800)), date!(2026 - 11 - 25));
+    assert_eq!(date_of(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), date!(1969 - 12 - 31));
+    // A clock that is off by ages gives a day all the same.
+    assert_eq!(date_of(at(1 << 40)), time::Date::MAX);
+}

@@ -1,6 +1,6 @@
 //! Predictions beside measurements: how far a model is from what was found.
 
-use super::axis::{Axis, Origin, Reach, Tally, three_digits};
+use super::axis::{Along, Axis, Origin, Reach, Tally, three_digits};
 use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes};
 use super::panel::Panel;
@@ -87,7 +87,7 @@ impl CompareChart {
             .iter()
             .flat_map(|row| row.measured.iter().map(|(_, value)| *value).chain([row.predicted]))
             .flatten();
-        let reach = Reach::around(self.axis.scale, Origin::Zero, values, WIDTH - 18.0, &ruler);
+        let reach = Reach::around(self.axis.scale, Origin::Zero, values, Along::Across(WIDTH - 18.0), &ruler);
         let panel = Panel { left, right: left + WIDTH, top, bottom, padding: 9.0, reach };
 
         for row in held.iter().skip(1) {

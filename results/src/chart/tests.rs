@@ -4,7 +4,7 @@ use super::figure::Figure;
 use super::scene::{Anchor, Item, Point, Scene};
 use super::text::Ruler;
 use super::{Axis, ChartError, CompareChart, CompareRow, Emphasis, MOST_GROUPS, Measured, RangeChart};
-use super::{RangeRow, Scale};
+use super::{RangeRow, Scale, Series, Span, TimeChart, Trace};
 use proptest::prelude::*;
 use resvg::tiny_skia::Pixmap;
 use std::num::NonZeroU8;
@@ -275,6 +275,79 @@ fn both_files_are_written_or_the_error_names_the_one() {
     assert!(error.to_string().contains("chart.svg"), "{error}");
 }
 
+fn over_time(series: Vec<Series>, spans: Vec<Span>) -> TimeChart {
+    TimeChart {
+        title: "Over time".into(),
+        subtitle: String::new(),
+        time_label: "time".into(),
+        time_unit: "s".into(),
+        value: Axis::new("latency", "ms", Scale::Log10),
+        series,
+        spans,
+        notes: vec![],
+    }
+}
+
+fn series(name: &str, trace: Trace, values: &[f64]) -> Series {
+    let points = values.iter().enumerate().map(|(at, value)| (at as f64, *value)).collect();
+    Series { name: name.into(), trace, points }
+}
+
+fn span(lane: &str, from: f64, to: f64) -> Span {
+    Span { lane: lane.into(), from, to }
+}
+
+/// The corners of each line as thick as those of series.
+fn thick_lines(figure: &Figure) -> Vec<usize> {
+    let corners = |item: &Item| match item {
+        Item::Line { points, width, .. } if *width > 1.5 => Some(points.len()),
+        _ => None,
+    };
+    figure.scene().items.iter().filter_map(corners).collect()
+}
+
+#[test]
+fn a_line_breaks_where_a_point_cannot_be_drawn() {
+    let values = [1.0, 2.0, 3.0, f64::NAN, 0.0, 4.0, f64::INFINITY, 6.0, 7.0];
+    let broken = |trace| over_time(vec![series("one", trace, &values)], vec![]).figure().unwrap();
+    // Three points, one, and two; of steps there is a corner between each two.
+    assert_eq!(thick_lines(&broken(Trace::Line)), [3, 2]);
+    assert_eq!(thick_lines(&broken(Trace::Steps)), [5, 3]);
+    let texts = texts(&broken(Trace::Line).svg().unwrap());
+    let note = "Left out of the chart: 2 not finite; 1 not above zero, which a log scale needs.";
+    assert!(texts.iter().any(|text| text == note), "{texts:?}");
+}
+
+#[test]
+fn every_kind_of_work_has_a_lane() {
+    let spans: Vec<Span> =
+        (0..9).map(|at| span(&format!("class {}", at % 8), f64::from(at), f64::from(at + 1))).collect();
+    let figure = over_time(vec![series("one", Trace::Line, &[1.0, 2.0])], spans).figure().unwrap();
+    let texts = texts(&figure.svg().unwrap());
+    for class in 0..8 {
+        assert_eq!(texts.iter().filter(|text| **text == format!("class {class}")).count(), 1, "{texts:?}");
+    }
+    well_laid(&figure).unwrap();
+}
+
+#[test]
+fn a_span_that_ends_before_it_begins_is_left_out() {
+    let figure = over_time(vec![], vec![span("a", 3.0, 1.0), span("a", 0.0, 5.0)]).figure().unwrap();
+    let texts = texts(&figure.svg().unwrap());
+    assert!(texts.iter().any(|text| text.contains("1 that end before they begin")), "{texts:?}");
+    well_laid(&figure).unwrap();
+}
+
+#[test]
+fn time_without_data_says_so_and_one_point_is_drawn() {
+    let empty = over_time(vec![], vec![]).figure().unwrap();
+    assert!(texts(&empty.svg().unwrap()).contains(&"no data".to_owned()));
+    well_laid(&empty).unwrap();
+    let one = over_time(vec![series("one", Trace::Line, &[5.0])], vec![]).figure().unwrap();
+    assert_eq!(discs_and_surfaces(&one), 2, "one marker in the legend and one for the point");
+    well_laid(&one).unwrap();
+}
+
 fn number() -> impl Strategy<Value = Option<f64>> {
     prop_oneof![
         8 => (1e-3..1e6_f64).prop_map(Some),
@@ -321,6 +394,22 @@ proptest! {
                 .collect(),
         });
         let figure = compare(rows.collect()).figure().unwrap();
+        prop_assert_eq!(well_laid(&figure), Ok(()));
+        prop_assert!(roxmltree::Document::parse(&figure.svg().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn any_timeline_is_well_laid(
+        series in prop::collection::vec(prop::collection::vec((any::<f64>(), number()), 0..30), 0..MOST_GROUPS),
+        spans in prop::collection::vec((0..12_u8, any::<f64>(), -1e3..1e3_f64), 0..20),
+    ) {
+        let series = series.into_iter().enumerate().map(|(index, points)| Series {
+            name: format!("series {index}"),
+            trace: if index % 2 == 0 { Trace::Line } else { Trace::Steps },
+            points: points.into_iter().map(|(time, value)| (time, value.unwrap_or(f64::NAN))).collect(),
+        });
+        let spans = spans.into_iter().map(|(lane, from, to)| span(&format!("lane {lane}"), from, to));
+        let figure = over_time(series.collect(), spans.collect()).figure().unwrap();
         prop_assert_eq!(well_laid(&figure), Ok(()));
         prop_assert!(roxmltree::Document::parse(&figure.svg().unwrap()).is_ok());
     }

@@ -17,7 +17,7 @@
 //! use results::record::{Meta, Run, Table, rows};
 //!
 //! # let root = tempfile::tempdir()?;
-//! let date = time::macros::date!(2026 - 11 - 24);
+//! let date = results::record::date_of(std::time::SystemTime::now());
 //! let meta = Meta {
 //!     title: "Sensitivity of four schedulers".into(),
 //!     shows: "How much one knob of each scheduler matters.".into(),
@@ -34,7 +34,7 @@
 //! table.row(["mq-deadline".into(), "38.0".into()]);
 //! run.table("latency", "Mean latency", &table)?;
 //! let dir = run.finish()?;
-//! assert!(dir.ends_with("2026-11-24-sensitivity"));
+//! assert!(dir.ends_with(format!("{date}-sensitivity")));
 //! assert_eq!(rows::<serde_json::Value>(&dir)?.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -48,5 +48,6 @@ mod table;
 
 pub use error::RecordError;
 pub use meta::{Exhibit, ExhibitKind, Manifest, Meta, SCHEMA, State};
-pub use run::{Run, rows};
+pub use run::{Run, date_of, rows};
 pub use table::Table;
+pub use time::Date;

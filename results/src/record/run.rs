@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use time::Date;
+use std::time::SystemTime;
+use time::{Date, Duration, OffsetDateTime};
 
 const MANIFEST: &str = "meta.json";
 const DATA: &str = "data.jsonl";
@@ -156,6 +157,17 @@ impl Run {
         atomic::write(&path, text.as_bytes()).map_err(RecordError::io(path))?;
         self.manifest.write(&self.dir.join(MANIFEST))
     }
+}
+
+/// The day of `now`, in UTC: where a program reads its clock, it gets the date of [`Run::create`] by this.
+pub fn date_of(now: SystemTime) -> Date {
+    let span = |elapsed: std::time::Duration| Duration::try_from(elapsed).unwrap_or(Duration::MAX);
+    // A clock far off shall not stop a run: it gives the first or last day there is.
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => OffsetDateTime::UNIX_EPOCH.saturating_add(span(after)),
+        Err(before) => OffsetDateTime::UNIX_EPOCH.saturating_sub(span(before.duration())),
+    }
+    .date()
 }
 
 /// The rows of the run in `dir`, to compare with. Half a row at the end is left out.
