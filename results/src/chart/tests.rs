@@ -2,6 +2,7 @@
 
 use super::figure::Figure;
 use super::scene::{Anchor, Item, Point, Scene};
+use super::style::BAND;
 use super::text::Ruler;
 use super::{Axis, ChartError, CompareChart, CompareRow, Emphasis, MOST_GROUPS, Measured, RangeChart};
 use super::{RangeRow, Scale, Series, Span, TimeChart, Trace};
@@ -71,7 +72,30 @@ fn boxes(scene: &Scene) -> Vec<(String, [f64; 4])> {
         .collect()
 }
 
-/// Everything lies in the figure and no text on another.
+/// What data, or the legend's samples of them, cover.
+fn marks(scene: &Scene) -> Vec<[f64; 4]> {
+    let bounds = |points: &[Point], around: f64| {
+        points.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |held, point| {
+            [
+                held[0].min(point.x - around),
+                held[1].min(point.y - around),
+                held[2].max(point.x + around),
+                held[3].max(point.y + around),
+            ]
+        })
+    };
+    scene
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Surface { corners, colour } if *colour != BAND => Some(bounds(corners, 0.0)),
+            Item::Disc { centre, radius, .. } => Some(bounds(std::slice::from_ref(centre), *radius)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Everything lies in the figure, and no text on another or on a mark.
 fn well_laid(figure: &Figure) -> Result<(), String> {
     let scene = figure.scene();
     let inside = |x: f64, y: f64| (0.0..=scene.width).contains(&x) && (0.0..=scene.height).contains(&y);
@@ -86,7 +110,7 @@ fn well_laid(figure: &Figure) -> Result<(), String> {
             return Err(format!("{point:?} is outside of {} by {}", scene.width, scene.height));
         }
     }
-    let boxes = boxes(scene);
+    let (boxes, marks) = (boxes(scene), marks(scene));
     for (index, (text, one)) in boxes.iter().enumerate() {
         if !inside(one[0], one[1]) || !inside(one[2], one[3]) {
             return Err(format!("{text:?} at {one:?} is outside of {} by {}", scene.width, scene.height));
@@ -94,6 +118,11 @@ fn well_laid(figure: &Figure) -> Result<(), String> {
         let covers = |other: &[f64; 4]| {
             one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3]
         };
+        if one[0] < one[2]
+            && let Some(mark) = marks.iter().find(|mark| covers(mark))
+        {
+            return Err(format!("{text:?} at {one:?} lies on a mark at {mark:?}"));
+        }
         if let Some((other, _)) = boxes[..index].iter().find(|(_, other)| covers(other)) {
             return Err(format!("{text:?} lies on {other:?}"));
         }
@@ -262,6 +291,25 @@ fn more_groups_than_looks_are_refused() {
     well_laid(&range(rows(MOST_GROUPS)).figure().unwrap()).unwrap();
     let error = range(rows(MOST_GROUPS + 1)).figure().unwrap_err();
     assert!(matches!(error, ChartError::TooManyGroups { found } if found == MOST_GROUPS + 1), "{error}");
+}
+
+#[test]
+fn a_word_wider_than_the_figure_makes_it_wider() {
+    let word = "wide".repeat(60);
+    let rows = || vec![row("a", "a", Some(1.0), Some(2.0), Some(3.0))];
+    let mut by_title = range(rows());
+    by_title.title = word.clone();
+    let mut by_note = range(rows());
+    by_note.notes = vec![word.clone()];
+    let mut by_group = range(rows());
+    by_group.rows[0].group = word.clone();
+    let mut by_label = range(rows());
+    by_label.rows[0].label = word.clone();
+    for chart in [by_title, by_note, by_group, by_label] {
+        let figure = chart.figure().unwrap();
+        assert!(figure.size().0 > 1500, "{:?}", figure.size());
+        well_laid(&figure).unwrap();
+    }
 }
 
 #[test]
