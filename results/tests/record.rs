@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use results::chart::{Axis, RangeChart, Scale};
-use results::record::{ExhibitKind, Meta, RecordError, Run, SCHEMA, State, Table, rows};
+use results::record::{ExhibitKind, Meta, RecordError, Run, SCHEMA, State, Table, manifest, rows};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,6 +101,8 @@ fn a_run_describes_itself() {
         assert!(readme.contains(part), "{part:?} in {readme}");
     }
     assert!(!readme.contains("not finished"), "{readme}");
+    let manifest = manifest(&dir).unwrap();
+    assert_eq!((manifest.meta, manifest.state), (meta(), State::Finished));
     let found: Vec<Row> = rows(&dir).unwrap();
     assert_eq!(found, [row("none", 210.0), Row { setting: "bfq".into(), mean_ms: None }]);
 }

@@ -310,6 +310,23 @@ fn a_word_wider_than_the_figure_makes_it_wider() {
         assert!(figure.size().0 > 1500, "{:?}", figure.size());
         well_laid(&figure).unwrap();
     }
+    let measured = vec![Measured { series: "none".into(), value: Some(2.0) }];
+    let mut by_model = compare(vec![CompareRow { label: "a".into(), predicted: Some(1.0), measured }]);
+    by_model.predicted_name = word.clone();
+    let mut by_caption = over_time(vec![], vec![]);
+    by_caption.value.label = word;
+    for figure in [by_model.figure().unwrap(), by_caption.figure().unwrap()] {
+        assert!(figure.size().0 > 1500, "{:?}", figure.size());
+        well_laid(&figure).unwrap();
+    }
+}
+
+#[test]
+fn a_raster_that_no_machine_should_make_is_refused() {
+    let mut chart = range(vec![row("a", "a", Some(1.0), Some(2.0), Some(3.0))]);
+    chart.title = "w".repeat(20_000);
+    let error = chart.figure().unwrap().png(NonZeroU8::MAX).unwrap_err();
+    assert!(matches!(error, ChartError::Raster(_)) && error.to_string().contains("expected"), "{error}");
 }
 
 #[test]

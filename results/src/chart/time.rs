@@ -2,7 +2,7 @@
 
 use super::axis::{Along, Axis, Origin, Reach, Scale, Tally};
 use super::figure::{ChartError, Figure, groups};
-use super::layout::{Swatch, header, notes};
+use super::layout::{Swatch, header, notes, widen};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Point, Scene};
 use super::style::{FAINT_GRID, INK, LABEL, Look, MARGIN, Rgb, SMALL};
@@ -120,8 +120,9 @@ impl TimeChart {
         let end = if held.lanes.is_empty() { bottom } else { bottom + BEFORE_LANES + lanes + 2.0 };
         let panel = Panel { left, right: left + WIDTH, top, bottom: end, padding: PADDING, reach: times };
 
-        let at = Point { x: MARGIN, y: top - CAPTION / 2.0 };
-        scene.text(at, &self.value.caption(), LABEL, Weight::Regular, Anchor::Start, INK);
+        let (at, caption) = (Point { x: MARGIN, y: top - CAPTION / 2.0 }, self.value.caption());
+        scene.text(at, &caption, LABEL, Weight::Regular, Anchor::Start, INK);
+        widen(&mut scene, at.x + ruler.width(&caption, LABEL, Weight::Regular));
         panel.draw_upright(&mut scene, values.as_ref(), bottom);
         let time = Axis::new(&self.time_label, &self.time_unit, Scale::Linear);
         let drawn = panel.draw(&mut scene, &ruler, &time);

@@ -48,6 +48,6 @@ mod table;
 
 pub use error::RecordError;
 pub use meta::{Exhibit, ExhibitKind, Manifest, Meta, SCHEMA, State};
-pub use run::{Run, date_of, rows};
+pub use run::{Run, date_of, manifest, rows};
 pub use table::Table;
 pub use time::Date;

@@ -19,7 +19,7 @@ const MANIFEST: &str = "meta.json";
 const DATA: &str = "data.jsonl";
 const README: &str = "README.md";
 
-/// A run that is being recorded. Dropped without [`Self::finish`] it stays as it is, and says that it was not finished.
+/// A run that is being recorded, by one process at a time. Dropped without [`Self::finish`] it stays as it is, and says that it was not finished.
 #[derive(Debug)]
 pub struct Run {
     dir: PathBuf,
@@ -69,7 +69,7 @@ impl Run {
     /// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run, and
     /// [`RecordError::Io`].
     pub fn open(dir: &Path) -> Result<Self, RecordError> {
-        let manifest = Manifest::read(&dir.join(MANIFEST))?;
+        let manifest = manifest(dir)?;
         let path = dir.join(DATA);
         let bytes = fs::read(&path).map_err(RecordError::io(&path))?;
         let whole = whole_lines(&bytes);
@@ -170,13 +170,22 @@ pub fn date_of(now: SystemTime) -> Date {
     .date()
 }
 
+/// What the run in `dir` says of itself, without touching it.
+///
+/// # Errors
+/// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run, and
+/// [`RecordError::Io`].
+pub fn manifest(dir: &Path) -> Result<Manifest, RecordError> {
+    Manifest::read(&dir.join(MANIFEST))
+}
+
 /// The rows of the run in `dir`, to compare with. Half a row at the end is left out.
 ///
 /// # Errors
 /// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run,
 /// [`RecordError::Row`] for a line that is no `T`, and [`RecordError::Io`].
 pub fn rows<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, RecordError> {
-    Manifest::read(&dir.join(MANIFEST))?;
+    manifest(dir)?;
     let path = dir.join(DATA);
     let bytes = fs::read(&path).map_err(RecordError::io(&path))?;
     whole_lines(&bytes)
