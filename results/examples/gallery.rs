@@ -3,7 +3,8 @@
 //! The figures are invented; they show the looks, good days and bad.
 
 use results::chart::{
-    Axis, ChartError, CompareChart, CompareRow, Emphasis, Measured, RangeChart, RangeRow, Scale,
+    Axis, ChartError, CompareChart, CompareRow, Emphasis, Measured, RangeChart, RangeRow, Scale, Series,
+    Span, TimeChart, Trace,
 };
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("sensitivity-one", sensitivity(rows().into_iter().take(1).collect()).figure()?),
         ("sensitivity-empty", sensitivity(vec![]).figure()?),
         ("model", comparison()?),
+        ("timeline", timeline(1.0).figure()?),
+        ("timeline-bad-day", timeline(f64::NAN).figure()?),
     ];
     for (stem, figure) in figures {
         for path in figure.write(&dir, stem)? {
@@ -107,4 +110,38 @@ fn comparison() -> Result<results::chart::Figure, ChartError> {
         notes: vec![],
     }
     .figure()
+}
+
+/// The latency of a reader while the work changes every 20 s; `gap` stands for what was measured in between.
+fn timeline(gap: f64) -> TimeChart {
+    let classes =
+        ["read-random-small", "write-sequential-large", "read-random-small", "read-sequential-large"];
+    let latency = |second: u32, tuned: bool| {
+        let class = f64::from([38, 9, 38, 4][(second / 20) as usize % 4]);
+        let learned = if tuned && second >= 8 { 1.0 - 0.4 * f64::from(second.min(40)) / 40.0 } else { 1.0 };
+        let ripple = 1.0 + 0.15 * f64::from(second * 37 % 11) / 11.0;
+        let gap = if (50..54).contains(&second) { gap } else { 1.0 };
+        (f64::from(second), class * learned * ripple * gap)
+    };
+    let series = |name: &str, trace, tuned| Series {
+        name: name.into(),
+        trace,
+        points: (0..80).map(|second| latency(second, tuned)).collect(),
+    };
+    TimeChart {
+        title: "Latency while the work changes".into(),
+        subtitle: "Invented figures. Emulated disk: hdd, 7200 rpm".into(),
+        time_label: "time".into(),
+        time_unit: "s".into(),
+        value: Axis::new("mean latency of a window", "ms", Scale::Log10),
+        series: vec![series("default", Trace::Steps, false), series("tuned", Trace::Line, true)],
+        spans: (0..4)
+            .map(|visit| Span {
+                lane: classes[visit as usize].into(),
+                from: f64::from(visit * 20),
+                to: f64::from(visit * 20 + 20),
+            })
+            .collect(),
+        notes: vec![],
+    }
 }

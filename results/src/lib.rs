@@ -6,3 +6,4 @@
 
 mod atomic;
 pub mod chart;
+pub mod record;

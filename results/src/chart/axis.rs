@@ -53,6 +53,7 @@ pub(crate) struct Tally {
     not_finite: usize,
     not_above_zero: usize,
     out_of_range: usize,
+    backwards: usize,
 }
 
 impl Tally {
@@ -74,6 +75,16 @@ impl Tally {
         None
     }
 
+    /// Both ends of a span on a linear axis, where it can hold them and they are in order.
+    pub(crate) fn admit_span(&mut self, from: f64, to: f64) -> Option<(f64, f64)> {
+        let ends = (self.admit(Scale::Linear, Some(from))?, self.admit(Scale::Linear, Some(to))?);
+        if ends.0 > ends.1 {
+            self.backwards += 1;
+            return None;
+        }
+        Some(ends)
+    }
+
     /// What a reader has to know; `None` where nothing was left out.
     pub(crate) fn note(&self) -> Option<String> {
         let parts: Vec<String> = [
@@ -81,6 +92,7 @@ impl Tally {
             (self.not_finite, "not finite"),
             (self.not_above_zero, "not above zero, which a log scale needs"),
             (self.out_of_range, "beyond 1e300 or below 1e-300"),
+            (self.backwards, "that end before they begin"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -96,6 +108,15 @@ pub(crate) enum Origin {
     Data,
     /// For lengths, which lie where zero is not shown.
     Zero,
+}
+
+/// Which way an axis runs, on so many pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Along {
+    /// Labels keep apart by their widths.
+    Across(f64),
+    /// Labels keep apart by their heights.
+    Up(f64),
 }
 
 /// A tick at a share of the axis' length.
@@ -118,17 +139,17 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// An axis of `length` pixels around admitted `values`; `None` where there are none.
+    /// An axis around admitted `values`; `None` where there are none.
     pub(crate) fn around(
         scale: Scale,
         origin: Origin,
         values: impl Iterator<Item = f64> + Clone,
-        length: f64,
+        along: Along,
         ruler: &Ruler,
     ) -> Option<Self> {
         let low = values.clone().reduce(f64::min)?;
         let high = values.reduce(f64::max)?;
-        let fits = |ticks: &[Tick]| labels_fit(ticks, length, ruler);
+        let fits = |ticks: &[Tick]| labels_fit(ticks, along, ruler);
         Some(match scale {
             Scale::Log10 => Self::logarithmic(low, high, fits),
             Scale::Linear => match origin {
@@ -218,10 +239,15 @@ impl Reach {
     }
 }
 
-/// Whether the labels of `ticks` keep apart on `length` pixels.
-fn labels_fit(ticks: &[Tick], length: f64, ruler: &Ruler) -> bool {
+/// Whether the labels of `ticks` keep apart.
+fn labels_fit(ticks: &[Tick], along: Along, ruler: &Ruler) -> bool {
     let ends = |tick: &Tick| {
-        let (centre, half) = (tick.share * length, ruler.width(&tick.label, SMALL, Weight::Regular) / 2.0);
+        let (centre, half) = match along {
+            Along::Across(length) => {
+                (tick.share * length, ruler.width(&tick.label, SMALL, Weight::Regular) / 2.0)
+            }
+            Along::Up(length) => (tick.share * length, SMALL / 2.0),
+        };
         (centre - half, centre + half)
     };
     ticks.windows(2).all(|pair| match pair {
@@ -287,7 +313,7 @@ fn label(value: f64, step: f64, largest: f64) -> String {
     if size == 0.0 {
         return "0".to_owned();
     }
-    if largest >= 1e15 || largest < 1e-3 || step < 1e-4 {
+    if !(1e-3..1e15).contains(&largest) || step < 1e-4 {
         let digits = (size.log10().floor() - step.log10().floor()).clamp(0.0, 6.0) as usize;
         return exponential(value, digits);
     }
@@ -337,7 +363,8 @@ mod tests {
 
     fn labels(scale: Scale, values: &[f64], length: f64) -> Vec<String> {
         let ruler = Ruler::new().unwrap();
-        let reach = Reach::around(scale, Origin::Zero, values.iter().copied(), length, &ruler).unwrap();
+        let reach = Reach::around(scale, Origin::Zero, values.iter().copied(), Along::Across(length), &ruler)
+            .unwrap();
         reach.ticks.into_iter().map(|tick| tick.label).collect()
     }
 
@@ -410,7 +437,7 @@ mod tests {
             let held: Vec<f64> =
                 values.iter().filter_map(|value| tally.admit(scale, Some(*value))).collect();
             let ruler = Ruler::new().unwrap();
-            let reach = Reach::around(scale, origin, held.iter().copied(), 300.0, &ruler);
+            let reach = Reach::around(scale, origin, held.iter().copied(), Along::Across(300.0), &ruler);
             prop_assert_eq!(reach.is_some(), !held.is_empty());
             if let Some(reach) = reach {
                 prop_assert!(reach.low.is_finite() && reach.high.is_finite() && reach.low < reach.high);

@@ -1,8 +1,8 @@
 //! Predictions beside measurements: how far a model is from what was found.
 
-use super::axis::{Axis, Origin, Reach, Tally, three_digits};
+use super::axis::{Along, Axis, Origin, Reach, Tally, three_digits};
 use super::figure::{ChartError, Figure, groups};
-use super::layout::{Swatch, header, notes};
+use super::layout::{Swatch, header, notes, widen};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Point, Scene};
 use super::style::{FAINT_GRID, INK, LABEL, Look, MARGIN, SMALL, SOFT_INK};
@@ -87,7 +87,7 @@ impl CompareChart {
             .iter()
             .flat_map(|row| row.measured.iter().map(|(_, value)| *value).chain([row.predicted]))
             .flatten();
-        let reach = Reach::around(self.axis.scale, Origin::Zero, values, WIDTH - 18.0, &ruler);
+        let reach = Reach::around(self.axis.scale, Origin::Zero, values, Along::Across(WIDTH - 18.0), &ruler);
         let panel = Panel { left, right: left + WIDTH, top, bottom, padding: 9.0, reach };
 
         for row in held.iter().skip(1) {
@@ -96,9 +96,11 @@ impl CompareChart {
         }
         let end = panel.draw(&mut scene, &ruler, &self.axis);
         if held.iter().any(|row| row.farthest().is_some()) {
-            let at = Point { x: panel.right + FACTORS, y: top - HEADING / 2.0 };
             let heading = format!("farthest found ÷ {}", self.predicted_name);
+            let x = (panel.right + FACTORS).max(MARGIN + ruler.width(&heading, SMALL, Weight::Regular));
+            let at = Point { x, y: top - HEADING / 2.0 };
             scene.text(at, &heading, SMALL, Weight::Regular, Anchor::End, SOFT_INK);
+            widen(&mut scene, x);
         }
         for row in &held {
             row.draw(&mut scene, &panel, |name| series.look(name));

@@ -22,6 +22,9 @@ const SINK: f64 = 0.08;
 /// plotters takes the height of a line and writes it divided by this as the size of the font.
 const LINE_TO_FONT: f64 = 1.24;
 
+/// Of a raster, four bytes each: far more than a chart needs, far less than would exhaust a machine.
+const MOST_PIXELS: u64 = 100_000_000;
+
 /// `scene` as SVG that names itself by `title` and `description` for those who cannot see it.
 pub(crate) fn svg(scene: &Scene, title: &str, description: &str) -> Result<String, ChartError> {
     let size = (pixels(scene.width), pixels(scene.height));
@@ -60,8 +63,12 @@ pub(crate) fn png(svg: &str, scale: NonZeroU8) -> Result<Vec<u8>, ChartError> {
     let scale = u32::from(scale.get());
     let size = tree.size();
     let (width, height) = (size.width().round() as u32 * scale, size.height().round() as u32 * scale);
-    let mut raster = tiny_skia::Pixmap::new(width, height)
-        .ok_or_else(|| ChartError::Raster(format!("no raster of {width} by {height} pixels")))?;
+    let too_large =
+        || ChartError::Raster(format!("{width} by {height} pixels, expected at most {MOST_PIXELS}"));
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(too_large());
+    }
+    let mut raster = tiny_skia::Pixmap::new(width, height).ok_or_else(too_large)?;
     raster.fill(tiny_skia::Color::WHITE);
     let enlarged = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
     resvg::render(&tree, enlarged, &mut raster.as_mut());

@@ -73,7 +73,7 @@ impl Figure {
     /// The figure as a PNG of `scale` times [`Self::size`], drawn with the embedded font.
     ///
     /// # Errors
-    /// As [`Self::svg`], and [`ChartError::Raster`] where there is no memory for a raster of that size.
+    /// As [`Self::svg`], and [`ChartError::Raster`] beyond 100 million pixels.
     pub fn png(&self, scale: NonZeroU8) -> Result<Vec<u8>, ChartError> {
         draw::png(&self.svg()?, scale)
     }

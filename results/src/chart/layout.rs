@@ -79,8 +79,8 @@ fn paragraph(
     y
 }
 
-/// A word that is wider than the figure makes the figure wider.
-fn widen(scene: &mut Scene, to: f64) {
+/// What is wider than the figure makes the figure wider.
+pub(crate) fn widen(scene: &mut Scene, to: f64) {
     scene.width = scene.width.max(to + MARGIN);
 }
 

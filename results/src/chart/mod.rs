@@ -1,7 +1,7 @@
 //! Charts as SVG and PNG, all in one look.
 //!
 //! A chart is plain data: [`RangeChart`] (a low and a high value and a bar to each row) and [`CompareChart`]
-//! (predictions beside measurements). Its `figure` lays it out and gives a [`Figure`], which is pure as well until
+//! (predictions beside measurements) and [`TimeChart`] (values over time, above what went on). Its `figure` lays it out and gives a [`Figure`], which is pure as well until
 //! [`Figure::write`].
 //!
 //! Axes carry units. Legends stand above the panels and never cover data. Groups differ in colour, in lightness and in
@@ -47,9 +47,11 @@ mod style;
 #[cfg(test)]
 mod tests;
 mod text;
+mod time;
 
 pub use axis::{Axis, Scale};
 pub use compare::{CompareChart, CompareRow, Measured};
 pub use figure::{ChartError, Figure};
 pub use range::{Emphasis, RangeChart, RangeRow};
 pub use style::MOST_GROUPS;
+pub use time::{Series, Span, TimeChart, Trace};

@@ -60,6 +60,29 @@ impl Panel {
         y - CAPTION_LINE / 2.0
     }
 
+    /// The grid and the ticks of a vertical axis at the left edge, from `bottom` up.
+    pub(crate) fn draw_upright(&self, scene: &mut Scene, reach: Option<&Reach>, bottom: f64) {
+        let Some(reach) = reach else { return };
+        let across = |scene: &mut Scene, y: f64, from: f64, colour: Rgb| {
+            scene.line(Point { x: from, y }, Point { x: self.right, y }, 1.0, colour);
+        };
+        for share in &reach.faint {
+            across(scene, self.y(*share, bottom), self.left, FAINT_GRID);
+        }
+        for tick in &reach.ticks {
+            let y = self.y(tick.share, bottom);
+            across(scene, y, self.left - 4.0, GRID);
+            let at = Point { x: self.left - 8.0, y };
+            scene.text(at, &tick.label, SMALL, Weight::Regular, Anchor::End, SOFT_INK);
+        }
+    }
+
+    /// Where a share of the vertical axis from `bottom` to the top lies.
+    pub(crate) fn y(&self, share: f64, bottom: f64) -> f64 {
+        let (from, to) = (bottom - self.padding, self.top + self.padding);
+        from + share * (to - from)
+    }
+
     fn centre(&self) -> f64 {
         (self.left + self.right) / 2.0
     }

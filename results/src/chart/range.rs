@@ -1,6 +1,6 @@
 //! Rows of a low and a high value, with a bar beside them: how sensitive something is to its settings.
 
-use super::axis::{Axis, Origin, Reach, Scale, Tally, three_digits};
+use super::axis::{Along, Axis, Origin, Reach, Scale, Tally, three_digits};
 use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes};
 use super::panel::Panel;
@@ -107,7 +107,7 @@ impl RangeChart {
         let mut tally = Tally::default();
         let (held, bottom) = self.held(&mut tally, top);
         let reach = |axis: &Axis, origin, values: &[Option<f64>], length| {
-            Reach::around(axis.scale, origin, values.iter().copied().flatten(), length, &ruler)
+            Reach::around(axis.scale, origin, values.iter().copied().flatten(), Along::Across(length), &ruler)
         };
         let lefts: Vec<Option<f64>> = held.iter().flat_map(|row| [row.low, row.high]).collect();
         let rights: Vec<Option<f64>> = held.iter().map(|row| row.bar).collect();

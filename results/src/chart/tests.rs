@@ -2,9 +2,10 @@
 
 use super::figure::Figure;
 use super::scene::{Anchor, Item, Point, Scene};
+use super::style::BAND;
 use super::text::Ruler;
 use super::{Axis, ChartError, CompareChart, CompareRow, Emphasis, MOST_GROUPS, Measured, RangeChart};
-use super::{RangeRow, Scale};
+use super::{RangeRow, Scale, Series, Span, TimeChart, Trace};
 use proptest::prelude::*;
 use resvg::tiny_skia::Pixmap;
 use std::num::NonZeroU8;
@@ -71,7 +72,30 @@ fn boxes(scene: &Scene) -> Vec<(String, [f64; 4])> {
         .collect()
 }
 
-/// Everything lies in the figure and no text on another.
+/// What data, or the legend's samples of them, cover.
+fn marks(scene: &Scene) -> Vec<[f64; 4]> {
+    let bounds = |points: &[Point], around: f64| {
+        points.iter().fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |held, point| {
+            [
+                held[0].min(point.x - around),
+                held[1].min(point.y - around),
+                held[2].max(point.x + around),
+                held[3].max(point.y + around),
+            ]
+        })
+    };
+    scene
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Surface { corners, colour } if *colour != BAND => Some(bounds(corners, 0.0)),
+            Item::Disc { centre, radius, .. } => Some(bounds(std::slice::from_ref(centre), *radius)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Everything lies in the figure, and no text on another or on a mark.
 fn well_laid(figure: &Figure) -> Result<(), String> {
     let scene = figure.scene();
     let inside = |x: f64, y: f64| (0.0..=scene.width).contains(&x) && (0.0..=scene.height).contains(&y);
@@ -86,7 +110,7 @@ fn well_laid(figure: &Figure) -> Result<(), String> {
             return Err(format!("{point:?} is outside of {} by {}", scene.width, scene.height));
         }
     }
-    let boxes = boxes(scene);
+    let (boxes, marks) = (boxes(scene), marks(scene));
     for (index, (text, one)) in boxes.iter().enumerate() {
         if !inside(one[0], one[1]) || !inside(one[2], one[3]) {
             return Err(format!("{text:?} at {one:?} is outside of {} by {}", scene.width, scene.height));
@@ -94,6 +118,11 @@ fn well_laid(figure: &Figure) -> Result<(), String> {
         let covers = |other: &[f64; 4]| {
             one[0] < other[2] && other[0] < one[2] && one[1] < other[3] && other[1] < one[3]
         };
+        if one[0] < one[2]
+            && let Some(mark) = marks.iter().find(|mark| covers(mark))
+        {
+            return Err(format!("{text:?} at {one:?} lies on a mark at {mark:?}"));
+        }
         if let Some((other, _)) = boxes[..index].iter().find(|(_, other)| covers(other)) {
             return Err(format!("{text:?} lies on {other:?}"));
         }
@@ -196,8 +225,8 @@ fn the_png_has_the_size_it_says_and_ink_on_it() {
         let blue = has(0, 114, 178);
         assert!(blue > 1000, "the bars of the first group are {blue} pixels");
         // The corners are paper.
-        assert_eq!(raster.pixel(0, 0).map(|one| one.alpha()), Some(255));
-        assert_eq!(raster.pixel(0, 0).map(|one| one.red()), Some(255));
+        let corner = raster.pixel(0, 0).unwrap();
+        assert_eq!((corner.red(), corner.green(), corner.blue(), corner.alpha()), (255, 255, 255, 255));
     }
     // Nothing but text is in the ink's colour here; without a font there would be none.
     let raster = pixels(&figure, 2);
@@ -265,6 +294,42 @@ fn more_groups_than_looks_are_refused() {
 }
 
 #[test]
+fn a_word_wider_than_the_figure_makes_it_wider() {
+    let word = "wide".repeat(60);
+    let rows = || vec![row("a", "a", Some(1.0), Some(2.0), Some(3.0))];
+    let mut by_title = range(rows());
+    by_title.title = word.clone();
+    let mut by_note = range(rows());
+    by_note.notes = vec![word.clone()];
+    let mut by_group = range(rows());
+    by_group.rows[0].group = word.clone();
+    let mut by_label = range(rows());
+    by_label.rows[0].label = word.clone();
+    for chart in [by_title, by_note, by_group, by_label] {
+        let figure = chart.figure().unwrap();
+        assert!(figure.size().0 > 1500, "{:?}", figure.size());
+        well_laid(&figure).unwrap();
+    }
+    let measured = vec![Measured { series: "none".into(), value: Some(2.0) }];
+    let mut by_model = compare(vec![CompareRow { label: "a".into(), predicted: Some(1.0), measured }]);
+    by_model.predicted_name = word.clone();
+    let mut by_caption = over_time(vec![], vec![]);
+    by_caption.value.label = word;
+    for figure in [by_model.figure().unwrap(), by_caption.figure().unwrap()] {
+        assert!(figure.size().0 > 1500, "{:?}", figure.size());
+        well_laid(&figure).unwrap();
+    }
+}
+
+#[test]
+fn a_raster_that_no_machine_should_make_is_refused() {
+    let mut chart = range(vec![row("a", "a", Some(1.0), Some(2.0), Some(3.0))]);
+    chart.title = "w".repeat(20_000);
+    let error = chart.figure().unwrap().png(NonZeroU8::MAX).unwrap_err();
+    assert!(matches!(error, ChartError::Raster(_)) && error.to_string().contains("expected"), "{error}");
+}
+
+#[test]
 fn both_files_are_written_or_the_error_names_the_one() {
     let dir = tempfile::tempdir().unwrap();
     let figure = range(vec![]).figure().unwrap();
@@ -273,6 +338,79 @@ fn both_files_are_written_or_the_error_names_the_one() {
     assert!(std::fs::read(png).unwrap().starts_with(b"\x89PNG"));
     let error = figure.write(&dir.path().join("missing"), "chart").unwrap_err();
     assert!(error.to_string().contains("chart.svg"), "{error}");
+}
+
+fn over_time(series: Vec<Series>, spans: Vec<Span>) -> TimeChart {
+    TimeChart {
+        title: "Over time".into(),
+        subtitle: String::new(),
+        time_label: "time".into(),
+        time_unit: "s".into(),
+        value: Axis::new("latency", "ms", Scale::Log10),
+        series,
+        spans,
+        notes: vec![],
+    }
+}
+
+fn series(name: &str, trace: Trace, values: &[f64]) -> Series {
+    let points = values.iter().enumerate().map(|(at, value)| (at as f64, *value)).collect();
+    Series { name: name.into(), trace, points }
+}
+
+fn span(lane: &str, from: f64, to: f64) -> Span {
+    Span { lane: lane.into(), from, to }
+}
+
+/// The corners of each line as thick as those of series.
+fn thick_lines(figure: &Figure) -> Vec<usize> {
+    let corners = |item: &Item| match item {
+        Item::Line { points, width, .. } if *width > 1.5 => Some(points.len()),
+        _ => None,
+    };
+    figure.scene().items.iter().filter_map(corners).collect()
+}
+
+#[test]
+fn a_line_breaks_where_a_point_cannot_be_drawn() {
+    let values = [1.0, 2.0, 3.0, f64::NAN, 0.0, 4.0, f64::INFINITY, 6.0, 7.0];
+    let broken = |trace| over_time(vec![series("one", trace, &values)], vec![]).figure().unwrap();
+    // Three points, one, and two; of steps there is a corner between each two.
+    assert_eq!(thick_lines(&broken(Trace::Line)), [3, 2]);
+    assert_eq!(thick_lines(&broken(Trace::Steps)), [5, 3]);
+    let texts = texts(&broken(Trace::Line).svg().unwrap());
+    let note = "Left out of the chart: 2 not finite; 1 not above zero, which a log scale needs.";
+    assert!(texts.iter().any(|text| text == note), "{texts:?}");
+}
+
+#[test]
+fn every_kind_of_work_has_a_lane() {
+    let spans: Vec<Span> =
+        (0..9).map(|at| span(&format!("class {}", at % 8), f64::from(at), f64::from(at + 1))).collect();
+    let figure = over_time(vec![series("one", Trace::Line, &[1.0, 2.0])], spans).figure().unwrap();
+    let texts = texts(&figure.svg().unwrap());
+    for class in 0..8 {
+        assert_eq!(texts.iter().filter(|text| **text == format!("class {class}")).count(), 1, "{texts:?}");
+    }
+    well_laid(&figure).unwrap();
+}
+
+#[test]
+fn a_span_that_ends_before_it_begins_is_left_out() {
+    let figure = over_time(vec![], vec![span("a", 3.0, 1.0), span("a", 0.0, 5.0)]).figure().unwrap();
+    let texts = texts(&figure.svg().unwrap());
+    assert!(texts.iter().any(|text| text.contains("1 that end before they begin")), "{texts:?}");
+    well_laid(&figure).unwrap();
+}
+
+#[test]
+fn time_without_data_says_so_and_one_point_is_drawn() {
+    let empty = over_time(vec![], vec![]).figure().unwrap();
+    assert!(texts(&empty.svg().unwrap()).contains(&"no data".to_owned()));
+    well_laid(&empty).unwrap();
+    let one = over_time(vec![series("one", Trace::Line, &[5.0])], vec![]).figure().unwrap();
+    assert_eq!(discs_and_surfaces(&one), 2, "one marker in the legend and one for the point");
+    well_laid(&one).unwrap();
 }
 
 fn number() -> impl Strategy<Value = Option<f64>> {
@@ -321,6 +459,22 @@ proptest! {
                 .collect(),
         });
         let figure = compare(rows.collect()).figure().unwrap();
+        prop_assert_eq!(well_laid(&figure), Ok(()));
+        prop_assert!(roxmltree::Document::parse(&figure.svg().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn any_timeline_is_well_laid(
+        series in prop::collection::vec(prop::collection::vec((any::<f64>(), number()), 0..30), 0..MOST_GROUPS),
+        spans in prop::collection::vec((0..12_u8, any::<f64>(), -1e3..1e3_f64), 0..20),
+    ) {
+        let series = series.into_iter().enumerate().map(|(index, points)| Series {
+            name: format!("series {index}"),
+            trace: if index % 2 == 0 { Trace::Line } else { Trace::Steps },
+            points: points.into_iter().map(|(time, value)| (time, value.unwrap_or(f64::NAN))).collect(),
+        });
+        let spans = spans.into_iter().map(|(lane, from, to)| span(&format!("lane {lane}"), from, to));
+        let figure = over_time(series.collect(), spans.collect()).figure().unwrap();
         prop_assert_eq!(well_laid(&figure), Ok(()));
         prop_assert!(roxmltree::Document::parse(&figure.svg().unwrap()).is_ok());
     }

@@ -153,7 +153,7 @@ pub(crate) fn a_bio_that_is_in_flight_when_a_phase_ends_has_its_latency() -> Out
             std::thread::sleep(Duration::from_millis(30));
         }
         over.store(true, std::sync::atomic::Ordering::Relaxed);
-        reader.join().map_err(|_| "the reader panicked".to_owned())??;
+        reader.join().map_err(|_panic| "the reader panicked".to_owned())??;
         Outcome::Ok(())
     })?;
     disk.settle()?;

@@ -1,0 +1,216 @@
+//! A run while it is recorded.
+
+use super::error::RecordError;
+use super::lines::Lines;
+use super::meta::{Exhibit, ExhibitKind, Manifest, Meta, SCHEMA, State};
+use super::readme::readme;
+use super::table::Table;
+use crate::atomic;
+use crate::chart::Figure;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use time::{Date, Duration, OffsetDateTime};
+
+const MANIFEST: &str = "meta.json";
+const DATA: &str = "data.jsonl";
+const README: &str = "README.md";
+
+/// A run that is being recorded, by one process at a time. Dropped without [`Self::finish`] it stays as it is, and says that it was not finished.
+#[derive(Debug)]
+pub struct Run {
+    dir: PathBuf,
+    manifest: Manifest,
+    data: Lines<File>,
+    rows: u64,
+}
+
+impl Run {
+    /// Begins a run in the new directory `<root>/<date>-<name>`; `root` is made where it is missing.
+    ///
+    /// # Errors
+    /// [`RecordError::Name`] for a name that cannot be one, [`RecordError::Exists`] where there is such a run already,
+    /// and [`RecordError::Io`].
+    pub fn create(root: &Path, date: Date, name: &str, meta: Meta) -> Result<Self, RecordError> {
+        check_name(name)?;
+        let dir = root.join(format!("{date}-{name}"));
+        fs::create_dir_all(root).map_err(RecordError::io(root))?;
+        fs::create_dir(&dir).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => RecordError::Exists { path: dir.clone() },
+            _ => RecordError::Io { path: dir.clone(), source },
+        })?;
+        let path = dir.join(DATA);
+        let data = File::options()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|file| Lines::after(file, 0, 0))
+            .map_err(RecordError::io(path))?;
+        let manifest = Manifest {
+            schema: SCHEMA,
+            date: date.to_string(),
+            name: name.to_owned(),
+            state: State::Recording,
+            meta,
+            exhibits: Vec::new(),
+        };
+        let run = Self { dir, manifest, data, rows: 0 };
+        run.describe()?;
+        Ok(run)
+    }
+
+    /// Goes on with the run in `dir`: rows are appended, tables and charts added. Half a row at the end of the data,
+    /// which a dying process can leave on a full disk, is cut.
+    ///
+    /// # Errors
+    /// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run, and
+    /// [`RecordError::Io`].
+    pub fn open(dir: &Path) -> Result<Self, RecordError> {
+        let manifest = manifest(dir)?;
+        let path = dir.join(DATA);
+        let bytes = fs::read(&path).map_err(RecordError::io(&path))?;
+        let whole = whole_lines(&bytes);
+        let data = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|file| Lines::after(file, whole.len() as u64, bytes.len() as u64))
+            .map_err(RecordError::io(&path))?;
+        let rows = whole.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Ok(Self { dir: dir.to_owned(), manifest, data, rows })
+    }
+
+    /// Where the run is recorded.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the run says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How many rows were recorded.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Appends a row to the raw data. When this returns, the kernel has it: the death of this process loses nothing.
+    /// JSON has no NaN and no infinity; they are recorded as `null`.
+    ///
+    /// # Errors
+    /// [`RecordError::Unwritable`] for what JSON cannot hold, and [`RecordError::Io`] (a full disk), after which all
+    /// earlier rows are there, none of this one is, and the next may be tried.
+    pub fn append<T: Serialize>(&mut self, row: &T) -> Result<(), RecordError> {
+        let line = serde_json::to_string(row)
+            .map_err(|source| RecordError::Unwritable { row: self.rows + 1, source })?;
+        self.data.append(&line).map_err(RecordError::io(self.dir.join(DATA)))?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Writes `<stem>.csv` and shows the table in the README, in the place of one of the same stem if there is one.
+    ///
+    /// # Errors
+    /// [`RecordError::Name`], [`RecordError::Cells`] for a row of another length than the columns, and
+    /// [`RecordError::Io`].
+    pub fn table(&mut self, stem: &str, caption: &str, table: &Table) -> Result<(), RecordError> {
+        check_name(stem)?;
+        let path = self.dir.join(format!("{stem}.csv"));
+        let csv = table.csv(stem, &path)?;
+        atomic::write(&path, &csv).map_err(RecordError::io(path))?;
+        self.exhibit(ExhibitKind::Table, stem, caption)
+    }
+
+    /// Writes `<stem>.svg` and `<stem>.png` and shows the chart in the README, in the place of one of the same stem.
+    ///
+    /// # Errors
+    /// [`RecordError::Name`], [`RecordError::Chart`] and [`RecordError::Io`].
+    pub fn chart(&mut self, stem: &str, caption: &str, figure: &Figure) -> Result<(), RecordError> {
+        check_name(stem)?;
+        figure.write(&self.dir, stem)?;
+        self.exhibit(ExhibitKind::Chart, stem, caption)
+    }
+
+    /// Brings the rows to the disk, says in the README that the run is complete, and returns its directory.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`]; then the run still says that it was not finished.
+    pub fn finish(mut self) -> Result<PathBuf, RecordError> {
+        self.data.tail().sync_all().map_err(RecordError::io(self.dir.join(DATA)))?;
+        self.manifest.state = State::Finished;
+        self.describe()?;
+        Ok(self.dir)
+    }
+
+    fn exhibit(&mut self, kind: ExhibitKind, stem: &str, caption: &str) -> Result<(), RecordError> {
+        self.manifest.exhibit(Exhibit { kind, stem: stem.to_owned(), caption: caption.to_owned() });
+        self.describe()
+    }
+
+    /// The README first: where there is no room for it, the manifest does not promise it.
+    fn describe(&self) -> Result<(), RecordError> {
+        let path = self.dir.join(README);
+        let text = readme(&self.dir, &self.manifest, self.rows)?;
+        atomic::write(&path, text.as_bytes()).map_err(RecordError::io(path))?;
+        self.manifest.write(&self.dir.join(MANIFEST))
+    }
+}
+
+/// The day of `now`, in UTC: where a program reads its clock, it gets the date of [`Run::create`] by this.
+pub fn date_of(now: SystemTime) -> Date {
+    let span = |elapsed: std::time::Duration| Duration::try_from(elapsed).unwrap_or(Duration::MAX);
+    // A clock far off shall not stop a run: it gives the first or last day there is.
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => OffsetDateTime::UNIX_EPOCH.saturating_add(span(after)),
+        Err(before) => OffsetDateTime::UNIX_EPOCH.saturating_sub(span(before.duration())),
+    }
+    .date()
+}
+
+/// What the run in `dir` says of itself, without touching it.
+///
+/// # Errors
+/// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run, and
+/// [`RecordError::Io`].
+pub fn manifest(dir: &Path) -> Result<Manifest, RecordError> {
+    Manifest::read(&dir.join(MANIFEST))
+}
+
+/// The rows of the run in `dir`, to compare with. Half a row at the end is left out.
+///
+/// # Errors
+/// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run,
+/// [`RecordError::Row`] for a line that is no `T`, and [`RecordError::Io`].
+pub fn rows<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, RecordError> {
+    manifest(dir)?;
+    let path = dir.join(DATA);
+    let bytes = fs::read(&path).map_err(RecordError::io(&path))?;
+    whole_lines(&bytes)
+        .split_inclusive(|byte| *byte == b'\n')
+        .enumerate()
+        .map(|(index, line)| {
+            serde_json::from_slice(line).map_err(|source| RecordError::Row {
+                path: path.clone(),
+                line: index + 1,
+                source,
+            })
+        })
+        .collect()
+}
+
+/// `bytes` up to the end of their last whole line.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    bytes.get(..end).unwrap_or_default()
+}
+
+fn check_name(name: &str) -> Result<(), RecordError> {
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let good = name.starts_with(plain)
+        && name.chars().all(|letter| plain(letter) || matches!(letter, '-' | '_' | '.'))
+        && !["data", "meta", "readme"].contains(&name);
+    if good { Ok(()) } else { Err(RecordError::Name { name: name.to_owned() }) }
+}
