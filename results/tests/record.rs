@@ -139,6 +139,21 @@ fn a_run_that_died_says_so_and_goes_on() {
 }
 
 #[test]
+fn a_finished_run_that_is_added_to_is_unfinished_until_it_is_finished_again() {
+    let (_root, dir) = finished();
+    let state = || manifest(&dir).unwrap().state;
+    let mut run = Run::open(&dir).unwrap();
+    assert_eq!(state(), State::Finished, "to look at a run changes nothing");
+    run.append(&row("kyber", 3.0)).unwrap();
+    assert_eq!(state(), State::Recording);
+    let readme = || fs::read_to_string(dir.join("README.md")).unwrap();
+    assert!(readme().contains("not finished") && readme().contains("the raw rows so far"), "{}", readme());
+    run.finish().unwrap();
+    assert_eq!(state(), State::Finished);
+    assert!(readme().contains("the 3 raw rows"), "{}", readme());
+}
+
+#[test]
 fn a_run_is_never_overwritten() {
     let root = tempfile::tempdir().unwrap();
     create(root.path()).append(&row("none", 1.0)).unwrap();

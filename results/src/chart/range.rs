@@ -65,9 +65,9 @@ const ROW: f64 = 22.0;
 const BETWEEN_GROUPS: f64 = 9.0;
 const LEFT_WIDTH: f64 = 360.0;
 const RIGHT_WIDTH: f64 = 230.0;
-const BETWEEN_PANELS: f64 = 30.0;
-/// For the numbers at the right of the bars.
-const NUMBERS: f64 = 56.0;
+const BETWEEN_PANELS: f64 = 48.0;
+/// Between the bars' panel and the widest number at its right.
+const BEFORE_NUMBERS: f64 = 16.0;
 const BAR: f64 = 13.0;
 
 /// A row with what its axes can hold.
@@ -91,7 +91,8 @@ impl RangeChart {
             self.rows.iter().map(|row| ruler.width(&row.label, LABEL, Weight::Bold)).fold(0.0, f64::max);
         let left = MARGIN + labels + 10.0;
         let right = left + LEFT_WIDTH + BETWEEN_PANELS;
-        let mut scene = Scene::new(right + RIGHT_WIDTH + NUMBERS + MARGIN);
+        let numbers = right + RIGHT_WIDTH + BEFORE_NUMBERS + self.widest_number(&ruler);
+        let mut scene = Scene::new(numbers + MARGIN);
 
         let by_group = groups.iter().map(|(name, look)| (Swatch::Marker(look, Fill::Solid), name.to_owned()));
         let mut by_kind = vec![
@@ -131,7 +132,7 @@ impl RangeChart {
 
         for row in held.iter().filter(|row| row.row.emphasis == Emphasis::Marked) {
             let from = Point { x: MARGIN - 6.0, y: row.y - ROW / 2.0 };
-            let to = Point { x: scene.width.min(bars.right + NUMBERS + 6.0), y: row.y + ROW / 2.0 };
+            let to = Point { x: numbers + 6.0, y: row.y + ROW / 2.0 };
             scene.rectangle(from, to, BAND);
         }
         let end = ranges.draw(&mut scene, &ruler, &self.left).max(bars.draw(&mut scene, &ruler, &self.right));
@@ -139,12 +140,20 @@ impl RangeChart {
             let look = groups.look(&row.row.group);
             row.draw_label(&mut scene, left - 10.0);
             row.draw_range(&mut scene, &ranges, look);
-            row.draw_bar(&mut scene, &bars, self.right.scale, look);
+            row.draw_bar(&mut scene, &bars, numbers, self.right.scale, look);
         }
         let left_out = tally.note();
         let told = self.notes.iter().map(String::as_str).chain(left_out.as_deref());
         scene.height = notes(&mut scene, &ruler, told, end) + MARGIN / 2.0;
         Ok(Figure::new(scene, self.title.clone(), self.description()))
+    }
+
+    fn widest_number(&self, ruler: &Ruler) -> f64 {
+        self.rows
+            .iter()
+            .filter_map(|row| Tally::default().admit(self.right.scale, row.bar))
+            .map(|value| ruler.width(&three_digits(value), SMALL, Weight::Regular))
+            .fold(24.0, f64::max)
     }
 
     fn held(&self, tally: &mut Tally, top: f64) -> (Vec<Held<'_>>, f64) {
@@ -211,8 +220,8 @@ impl Held<'_> {
         }
     }
 
-    fn draw_bar(&self, scene: &mut Scene, panel: &Panel, scale: Scale, look: Look) {
-        let number = Point { x: panel.right + NUMBERS, y: self.y };
+    fn draw_bar(&self, scene: &mut Scene, panel: &Panel, numbers: f64, scale: Scale, look: Look) {
+        let number = Point { x: numbers, y: self.y };
         let Some((value, x)) = self.bar.and_then(|value| Some((value, panel.x(value)?))) else {
             scene.text(number, "–", SMALL, Weight::Regular, Anchor::End, SOFT_INK);
             return;

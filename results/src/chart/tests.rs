@@ -322,6 +322,14 @@ fn a_word_wider_than_the_figure_makes_it_wider() {
 }
 
 #[test]
+fn long_numbers_keep_clear_of_the_bars() {
+    let rows = |value| vec![row("a", "a", Some(1.0), Some(2.0), Some(value))];
+    for value in [-2.157e242, 2.157e242, -4.01e-299, 1e-310] {
+        well_laid(&range(rows(value)).figure().unwrap()).unwrap();
+    }
+}
+
+#[test]
 fn a_raster_that_no_machine_should_make_is_refused() {
     let mut chart = range(vec![row("a", "a", Some(1.0), Some(2.0), Some(3.0))]);
     chart.title = "w".repeat(20_000);

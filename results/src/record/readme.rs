@@ -38,9 +38,14 @@ pub(crate) fn readme(dir: &Path, manifest: &Manifest, rows: u64) -> Result<Strin
     for (name, value) in fixed.into_iter().chain(listed) {
         text.push_str(&format!("| {} | {} |\n", escaped(name), escaped(value)));
     }
+    // While rows are appended the README is not written anew, so it must not count them.
+    let counted = match manifest.state {
+        State::Recording => "the raw rows so far".to_owned(),
+        State::Finished => format!("the {rows} raw rows"),
+    };
     text.push_str(&format!(
-        "\n[data.jsonl](data.jsonl) holds the {rows} raw rows, one JSON value a line; [meta.json](meta.json) holds the \
-         above for programs (schema {}).\n",
+        "\n[data.jsonl](data.jsonl) holds {counted}, one JSON value a line; [meta.json](meta.json) holds the above for \
+         programs (schema {}).\n",
         manifest.schema
     ));
     Ok(text)

@@ -63,7 +63,8 @@ impl Run {
     }
 
     /// Goes on with the run in `dir`: rows are appended, tables and charts added. Half a row at the end of the data,
-    /// which a dying process can leave on a full disk, is cut.
+    /// which a dying process can leave on a full disk, is cut. A finished run counts as unfinished from the first addition
+    /// until it is finished again.
     ///
     /// # Errors
     /// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run, and
@@ -106,6 +107,7 @@ impl Run {
     pub fn append<T: Serialize>(&mut self, row: &T) -> Result<(), RecordError> {
         let line = serde_json::to_string(row)
             .map_err(|source| RecordError::Unwritable { row: self.rows + 1, source })?;
+        self.go_on()?;
         self.data.append(&line).map_err(RecordError::io(self.dir.join(DATA)))?;
         self.rows += 1;
         Ok(())
@@ -118,6 +120,7 @@ impl Run {
     /// [`RecordError::Io`].
     pub fn table(&mut self, stem: &str, caption: &str, table: &Table) -> Result<(), RecordError> {
         check_name(stem)?;
+        self.go_on()?;
         let path = self.dir.join(format!("{stem}.csv"));
         let csv = table.csv(stem, &path)?;
         atomic::write(&path, &csv).map_err(RecordError::io(path))?;
@@ -130,6 +133,7 @@ impl Run {
     /// [`RecordError::Name`], [`RecordError::Chart`] and [`RecordError::Io`].
     pub fn chart(&mut self, stem: &str, caption: &str, figure: &Figure) -> Result<(), RecordError> {
         check_name(stem)?;
+        self.go_on()?;
         figure.write(&self.dir, stem)?;
         self.exhibit(ExhibitKind::Chart, stem, caption)
     }
@@ -137,12 +141,21 @@ impl Run {
     /// Brings the rows to the disk, says in the README that the run is complete, and returns its directory.
     ///
     /// # Errors
-    /// [`RecordError::Io`]; then the run still says that it was not finished.
+    /// [`RecordError::Io`]; then `meta.json` still says that the run was not finished.
     pub fn finish(mut self) -> Result<PathBuf, RecordError> {
         self.data.tail().sync_all().map_err(RecordError::io(self.dir.join(DATA)))?;
         self.manifest.state = State::Finished;
         self.describe()?;
         Ok(self.dir)
+    }
+
+    /// A finished run that is added to is not finished any more, and says so before anything is added.
+    fn go_on(&mut self) -> Result<(), RecordError> {
+        if self.manifest.state == State::Recording {
+            return Ok(());
+        }
+        self.manifest.state = State::Recording;
+        self.describe().inspect_err(|_| self.manifest.state = State::Finished)
     }
 
     fn exhibit(&mut self, kind: ExhibitKind, stem: &str, caption: &str) -> Result<(), RecordError> {
