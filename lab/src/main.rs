@@ -37,9 +37,9 @@ mod program {
         /// Print one JSON object instead of tables
         #[arg(long, global = true)]
         json: bool,
-        /// Write the charts of what was measured into this directory, as SVG and PNG
+        /// Record the run under this directory: README, tables, charts as SVG and PNG, and all facts as JSON lines
         #[arg(long, global = true, value_name = "DIRECTORY")]
-        charts: Option<PathBuf>,
+        record: Option<PathBuf>,
         /// What to measure.
         #[command(subcommand)]
         experiment: Experiment,
@@ -74,6 +74,24 @@ mod program {
     }
 
     impl Experiment {
+        /// Its name on the command line.
+        const fn name(&self) -> &'static str {
+            match self {
+                Self::Demo(_) => "demo",
+                Self::Classify(_) => "classify",
+                Self::Reaction(_) => "reaction",
+                Self::Latency(_) => "latency",
+                Self::Overhead(_) => "overhead",
+                Self::Exact(_) => "exact",
+                Self::Constant(_) => "constant",
+                Self::Crash(_) => "crash",
+                Self::Fidelity(_) => "fidelity",
+                Self::Emulation(_) => "emulation",
+                Self::Sensitivity(_) => "sensitivity",
+                Self::Workloads(_) => "workloads",
+            }
+        }
+
         fn run(&self, context: &Context) -> Result<Report> {
             match self {
                 Self::Demo(options) => demo::run(context, options),
@@ -90,6 +108,20 @@ mod program {
                 Self::Workloads(options) => workloads::run(context, options),
             }
         }
+    }
+
+    /// As it can be given again: where this program and the record happen to be is not part of it.
+    fn command() -> Vec<String> {
+        let mut words = vec!["tunerd-lab".to_owned()];
+        let mut given = std::env::args().skip(1);
+        while let Some(word) = given.next() {
+            if word == "--record" {
+                given.next();
+            } else if !word.starts_with("--record=") {
+                words.push(word);
+            }
+        }
+        words
     }
 
     pub(crate) fn main() -> ExitCode {
@@ -120,12 +152,11 @@ mod program {
         let host = Host::now();
         let mut report = cli.experiment.run(&context)?;
         report.note(host.line());
-        report.fact("host", host);
-        if let Some(directory) = &cli.charts {
-            for file in report.write_figures(directory)? {
-                eprintln!("{}", file.display());
-            }
+        if let Some(root) = &cli.record {
+            let directory = report.record(root, cli.experiment.name(), command(), &host)?;
+            eprintln!("recorded: {}", directory.display());
         }
+        report.fact("host", host);
         Ok(report)
     }
 }

@@ -6,14 +6,15 @@
 use crate::{Duty, Probing};
 use block_types::Nanos;
 
-/// A time without data bios that counts as a pause; `PAUSE_NS` of the BPF programs. Longer than an off-phase.
-pub(crate) const PAUSE: Nanos = Nanos::from_millis(200);
+/// A time without data bios that counts as a pause; `PAUSE_NS` of the BPF programs. Longer than an off-phase, also one
+/// that ends late.
+pub(crate) const PAUSE: Nanos = Nanos::from_millis(250);
 /// A rate is measured over at least so long.
 const RATE_OVER: Nanos = Nanos::from_millis(50);
 /// A rate that fell below this share of the threshold ends the cycle: no flapping around the threshold.
 const LEAVE_SHARE: f64 = 0.7;
 /// Of so many data bios per second all are followed to completion; beyond, a share that keeps about this many.
-const FOLLOWED_PER_SECOND: u64 = 4_000;
+const FOLLOWED_PER_SECOND: u64 = 8_000;
 /// Share and period where the request was continuous and a caller asks for [`Probing::Cycle`] all the same.
 const FALLBACK: (f64, Nanos) = (0.1, Nanos::from_millis(100));
 
@@ -327,10 +328,10 @@ mod tests {
     #[test]
     fn slow_disks_have_every_bio_followed_and_fast_ones_a_steady_share() {
         assert_eq!(every_for(150, 1, 64), 1);
-        assert_eq!(every_for(6_000, 1, 64), 1);
-        assert_eq!(every_for(40_000, 1, 64), 16);
-        assert_eq!(every_for(60_000, 16, 64), 16);
-        assert_eq!(every_for(20_000, 16, 64), 16);
+        assert_eq!(every_for(12_000, 1, 64), 1);
+        assert_eq!(every_for(80_000, 1, 64), 16);
+        assert_eq!(every_for(120_000, 16, 64), 16);
+        assert_eq!(every_for(40_000, 16, 64), 16);
         assert_eq!(every_for(500_000, 16, 64), 64);
         assert_eq!(every_for(400_000, 64, 64), 64);
         assert_eq!(every_for(1_000, 64, 64), 1);

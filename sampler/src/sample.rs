@@ -12,7 +12,7 @@ pub struct Sample {
     /// For how long probing has been on for this disk, in sum: what [`Self::bios`] and [`Self::latency`] were
     /// counted in. The totals cover all of the time.
     pub observed: Nanos,
-    /// When the first data bio after the disk's last pause (200 ms or more without data bios) was queued, on
+    /// When the first data bio after the disk's last pause (250 ms or more without data bios) was queued, on
     /// `CLOCK_MONOTONIC`, to within a scheduler tick. `None` where the source does not know: it was not
     /// probing when the pause ended.
     pub first_bio_at: Option<Nanos>,

@@ -1,12 +1,15 @@
 //! What a measurement found: a table for people, one JSON object for programs.
 
-use anyhow::{Context, Result};
-use comfy_table::{ContentArrangement, Table, TableComponent, presets};
+use crate::bench::host::Host;
+use anyhow::Result;
+use comfy_table::{ContentArrangement, TableComponent, presets};
 use results::chart::Figure;
+use results::record::{Meta, Run, Table, date_of};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Columns of a table, at most: what fits a terminal that is a little wider than the traditional one.
 const WIDTH: u16 = 120;
@@ -28,11 +31,45 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     title: String,
-    tables: Vec<(String, Table)>,
+    tables: Vec<ReportTable>,
     notes: Vec<String>,
     verdicts: Vec<Verdict>,
     facts: Map<String, Value>,
     figures: Vec<(String, Figure)>,
+}
+
+#[derive(Clone, Debug)]
+struct ReportTable {
+    caption: String,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl ReportTable {
+    /// For a terminal.
+    fn text(&self) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(WIDTH);
+        for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
+            table.set_style(line, '─');
+        }
+        table.set_header(&self.columns);
+        for row in &self.rows {
+            table.add_row(row);
+        }
+        if self.caption.is_empty() { table.to_string() } else { format!("{}\n{table}", self.caption) }
+    }
+
+    /// For a record.
+    fn recorded(&self) -> Table {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let mut table = Table::new(&columns);
+        for row in &self.rows {
+            table.row(row.iter().cloned());
+        }
+        table
+    }
 }
 
 impl Report {
@@ -47,17 +84,11 @@ impl Report {
     where
         R: IntoIterator<Item = String>,
     {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(WIDTH);
-        for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
-            table.set_style(line, '─');
-        }
-        table.set_header(columns.iter().copied());
-        for row in rows {
-            table.add_row(row);
-        }
-        self.tables.push((caption.to_owned(), table));
+        self.tables.push(ReportTable {
+            caption: caption.to_owned(),
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            rows: rows.into_iter().map(|row| row.into_iter().collect()).collect(),
+        });
     }
 
     /// Adds a sentence for people: a condition, or a caveat.
@@ -82,23 +113,53 @@ impl Report {
         });
     }
 
-    /// Adds a chart, whose files will have this stem.
+    /// Adds a chart, whose files in a record will have this stem.
     pub fn figure(&mut self, stem: &str, figure: Figure) {
         self.figures.push((stem.to_owned(), figure));
     }
 
-    /// Writes the charts into a directory, as SVG and as PNG; answers the files.
+    /// Records the run as `<root>/<date>-<name>/`: README, tables, charts, and all facts as JSON lines; answers the
+    /// directory.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be made or written.
-    pub fn write_figures(&self, directory: &Path) -> Result<Vec<PathBuf>> {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        let mut written = Vec::new();
-        for (stem, figure) in &self.figures {
-            written.extend(figure.write(directory, stem)?);
+    /// Where that directory is there already or cannot be written.
+    pub fn record(&self, root: &Path, name: &str, command: Vec<String>, host: &Host) -> Result<PathBuf> {
+        let seed = self.facts.get("seed").and_then(Value::as_u64);
+        let meta = Meta {
+            title: self.title.clone(),
+            shows: self.notes.iter().map(|note| format!("- {note}")).collect::<Vec<_>>().join("\n"),
+            command,
+            seed,
+            kernel: format!("Linux {}", host.kernel),
+            device: "a loop device of its own; what is emulated says so".to_owned(),
+            versions: [("tunerd-lab".to_owned(), host.version.to_owned())].into(),
+            conditions: [
+                ("processors".to_owned(), host.cpus.to_string()),
+                ("load average before".to_owned(), format!("{:.2}", host.load)),
+            ]
+            .into(),
+        };
+        let mut run = Run::create(root, date_of(SystemTime::now()), name, meta)?;
+        for (fact, value) in &self.facts {
+            run.append(&json!({ "fact": fact, "value": value }))?;
         }
-        Ok(written)
+        for (number, table) in self.tables.iter().enumerate() {
+            let stem = if number == 0 { "table".to_owned() } else { format!("table-{}", number + 1) };
+            run.table(&stem, &table.caption, &table.recorded())?;
+        }
+        if !self.verdicts.is_empty() {
+            let mut table = Table::new(&["bound", "wanted", "found", "met"]);
+            for verdict in &self.verdicts {
+                let met = if verdict.met { "yes" } else { "no" };
+                table.row([&verdict.what, &verdict.wanted, &verdict.found, met].map(ToString::to_string));
+            }
+            run.table("bounds", "Bounds, and what was found", &table)?;
+        }
+        for (stem, figure) in &self.figures {
+            run.chart(stem, &self.title, figure)?;
+        }
+        Ok(run.finish()?)
     }
 
     /// Whether every bound is met.
@@ -123,9 +184,7 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut parts = vec![self.title.clone()];
-        for (caption, table) in &self.tables {
-            parts.push(if caption.is_empty() { table.to_string() } else { format!("{caption}\n{table}") });
-        }
+        parts.extend(self.tables.iter().map(ReportTable::text));
         if !self.notes.is_empty() {
             parts.push(self.notes.iter().map(|note| format!("- {note}")).collect::<Vec<_>>().join("\n"));
         }
@@ -159,5 +218,14 @@ mod tests {
         assert_eq!(json["verdicts"][1]["found"], "4");
         let text = report.text();
         assert!(text.contains("yes first: 2") && text.contains("NO  second: 4 (wanted ≤ 3)"), "{text}");
+        let root = tempfile::tempdir().unwrap();
+        let command = ["tunerd-lab", "thing"].map(str::to_owned).to_vec();
+        let directory = report.record(root.path(), "thing", command, &Host::now()).unwrap();
+        let readme = std::fs::read_to_string(directory.join("README.md")).unwrap();
+        for part in ["A thing", "tunerd-lab thing", "| 1 | 2 |", "| second | ≤ 3 | 4 | no |"] {
+            assert!(readme.contains(part), "{part} is not in {readme}");
+        }
+        let facts: Vec<Value> = results::record::rows(&directory).unwrap();
+        assert_eq!(facts, [json!({ "fact": "rate_per_s", "value": 12.5 })]);
     }
 }

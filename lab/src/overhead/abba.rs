@@ -10,13 +10,17 @@ use crate::bench::probe::Probe;
 use crate::bench::report::Report;
 use crate::bench::stats::{Estimate, abba_losses, abba_order, bootstrap, mean, median};
 use anyhow::{Context as _, Result, ensure};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use sampler::{Duty, ProbeCost, Probing};
 use std::time::Duration;
 
 const BLOCK: Duration = Duration::from_millis(100);
-/// After each switch, so that a block holds nothing of attaching and detaching.
+/// After each switch, so that a block holds nothing of it.
 const AFTER_SWITCH: Duration = Duration::from_millis(5);
+/// Longer than a duty cycle's period: a block begins anywhere in one, so that on- and off-phases, and what attaching
+/// and detaching between them cost, are in the blocks as often as they are in the run.
+const PERIOD: Duration = Duration::from_millis(200);
 
 /// What a block marked "on" does. "Off" is detached: there is no probe at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub(super) fn measure(
     for arm in [Arm::Control, Arm::Cycle, Arm::Continuous] {
         context.say(&format!("{} blocks of {BLOCK:?} inside one load: {}", options.blocks, arm.name()));
         let with = abba_order(options.blocks as usize, rng);
-        let rates = blocks(context, device, &probe, arm, &with)?;
+        let rates = blocks(context, device, &probe, arm, &with, rng)?;
         let losses = abba_losses(&with, &rates);
         let loss = bootstrap(&losses, rng, mean).context("too few blocks to say anything")?;
         let off: Vec<f64> =
@@ -82,6 +86,7 @@ fn blocks(
     probe: &Probe,
     arm: Arm,
     with: &[bool],
+    rng: &mut ChaCha8Rng,
 ) -> Result<Vec<f64>> {
     let source = probe.source();
     source.set_probing(match arm {
@@ -92,7 +97,7 @@ fn blocks(
     for with in with {
         let on = *with && arm != Arm::Control;
         source.set_active(probe.device(), on)?;
-        context.interrupt.sleep(AFTER_SWITCH)?;
+        context.interrupt.sleep(AFTER_SWITCH + PERIOD.mul_f64(rng.random()))?;
         let (began, before) = (monotonic(), Activity::read(device.name())?);
         // As the daemon does: it reads its source a few times a second.
         context.interrupt.sleep(BLOCK / 2)?;

@@ -16,7 +16,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* How long a disk must have been without data bios for the next one to count as the first of new work. Longer
  * than the off-phase of a duty cycle. */
-#define PAUSE_NS 200000000ULL
+#define PAUSE_NS 250000000ULL
 /* A sampled bio that old has been lost sight of, and its slot may be used again. */
 #define EXPIRED_NS 120000000000ULL
 /* Bios of one request that are looked up: beyond a request's largest number of segments on usual hardware. */

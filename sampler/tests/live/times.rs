@@ -1,8 +1,8 @@
 //! Latencies, phases, and what happens while nobody looks.
 
-use crate::rig::{Direct, Loop, Mount, Outcome, Watch, holds, same};
+use crate::rig::{Direct, Loop, Mount, Outcome, Watch, holds, open, request, same};
 use block_types::Nanos;
-use sampler::{Duty, Probing, SamplerError, SourceChoice};
+use sampler::{Duty, Probing, Request, SamplerError, SourceChoice};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -107,16 +107,16 @@ pub(crate) fn the_first_bio_after_a_pause_is_timed(choice: SourceChoice) -> Outc
 
 pub(crate) fn a_cycle_looks_for_its_share_of_the_time(choice: SourceChoice) -> Outcome {
     let disk = Loop::new()?;
-    let watch = Watch::new(&disk, choice)?;
+    let on_share = 0.1;
+    let duty = Duty::Cycle { on_share, period: Nanos::from_millis(200), above_iops: 20_000 };
+    let opened = open(&Request { duty, ..request(&disk, choice)? })?;
+    let watch = Watch { opened, dev: disk.dev()? };
     watch.opened.source.set_probing(Probing::Cycle)?;
     let before = watch.read()?;
     std::thread::sleep(Duration::from_millis(1_000));
     let after = watch.read()?;
     let share = after.observed.saturating_sub(before.observed).as_secs_f64()
         / after.at.saturating_sub(before.at).as_secs_f64();
-    let Duty::Cycle { on_share, .. } = Duty::default() else {
-        return Err("the default is not a cycle".into());
-    };
     holds(
         format!("observed {share} of the time, expected about {on_share}"),
         (on_share / 2.0..on_share * 2.0).contains(&share),
