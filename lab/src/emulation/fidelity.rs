@@ -58,7 +58,6 @@ enum PatternOrder {
     Random,
 }
 
-/// Reads before writes, so that no write cache is emptied beside them.
 const PATTERNS: [Pattern; 7] = {
     const SMALL: Bytes = Bytes(4 << 10);
     const LARGE: Bytes = Bytes(256 << 10);
@@ -131,26 +130,28 @@ fn one_disk(context: &Context, options: &Options, name: &str) -> Result<Vec<Row>
     let size = Bytes(if params.traits().rotational { 16 << 30 } else { 4 << 30 });
     let mut spec = Spec::new(Model::named(name)?, size);
     spec.seed = options.seed;
-    let disk = attach(&spec)?;
-    let queue = Queue::of(disk.name());
-    let schedulers = offered(&disk)?;
     let mut rows = Vec::new();
     for pattern in PATTERNS {
         let depth = pattern.depth.min(spec.depth());
         let predicted = predict(&params, size, pattern, depth, options)?;
         let mut measured = BTreeMap::new();
-        for elevator in &schedulers {
+        for elevator in SCHEDULERS {
             context.say(&format!("{name}: {}, {elevator}", pattern.name));
-            // Writing the scheduler that is there already would freeze the queue for nothing.
-            if queue.get("scheduler")? != elevator.to_string() {
-                queue.set("scheduler", &elevator.to_string())?;
+            // A new disk each time, as the prediction is for: full caches and spent credits are state that stays.
+            let disk = attach(&spec)?;
+            if offered(&disk)?.contains(&elevator) {
+                let queue = Queue::of(disk.name());
+                // Writing the scheduler that is there already would freeze the queue for nothing.
+                if queue.get("scheduler")? != elevator.to_string() {
+                    queue.set("scheduler", &elevator.to_string())?;
+                }
+                measured.insert(elevator, measure(context, &disk, pattern, size, options)?);
+                settle(context, &disk)?;
             }
-            measured.insert(*elevator, measure(context, &disk, pattern, size, options)?);
-            settle(context, &disk)?;
+            disk.detach()?;
         }
         rows.push(Row { model: name.to_owned(), pattern, predicted, measured });
     }
-    disk.detach()?;
     Ok(rows)
 }
 
