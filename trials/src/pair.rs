@@ -122,7 +122,7 @@ mod tests {
     fn sides_come_out_by_arm_whatever_the_order() {
         for order in [Arm::Child, Arm::Control] {
             let mut pair = OpenPair::new(order);
-            let mut measure = |arm: Arm| {
+            let measure = |arm: Arm| {
                 let rate = if arm == Arm::Child { 2.0 } else { 1.0 };
                 SliceScore::of_rate(rate).unwrap()
             };

@@ -1,7 +1,5 @@
 //! Smaller runs of what `examples/simulate.rs` runs in full, with bounds wide enough for any seed.
 
-#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
-
 use trials::simulation::{GuardedLoad, Noise, NoiseKind, campaigns, guarded, trials as single_trials};
 use trials::{CampaignConfig, GuardConfig, Scale, Scaled, Side, TrialConfig, log_evidence};
 
