@@ -74,6 +74,7 @@ packages() {
     if [ "$(uname -s)" = Linux ]; then
         echo --workspace
     else
-        echo -p block-types -p fingerprint -p genetic -p kernfs -p schedulers -p disk-model -p ffsb-workloads
+        echo -p block-types -p fingerprint -p genetic -p kernfs -p schedulers -p disk-model -p ffsb-workloads \
+            -p blktrace-parser
     fi
 }
