@@ -185,7 +185,8 @@ proptest! {
         let (offset, length) = if action.is_about_file() { (0, 0) } else { (offset, length) };
         let entry = iolog::Entry { time_us, file: &file, action, offset, length };
         let version = if time_us.is_some() { iolog::Version::V3 } else { iolog::Version::V2 };
-        prop_assert_eq!(iolog::parse_line(version, &entry.to_string()).unwrap().unwrap(), entry);
+        let text = entry.to_string();
+        prop_assert_eq!(iolog::parse_line(version, &text).unwrap().unwrap(), entry);
     }
 
     #[test]
@@ -200,7 +201,8 @@ proptest! {
     ) {
         let kind = if write { msr::Kind::Write } else { msr::Kind::Read };
         let row = msr::Row { filetime, host: &host, disk, kind, offset, size, response };
-        prop_assert_eq!(msr::parse_line(&row.to_string()).unwrap().unwrap(), row);
+        let text = row.to_string();
+        prop_assert_eq!(msr::parse_line(&text).unwrap().unwrap(), row);
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) fn missing() -> Option<String> {
         return Some("needs root".to_owned());
     }
     for program in ["losetup", "fio", "blkparse", "btt"] {
-        let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let found =
+            Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if found.is_err() {
             return Some(format!("needs {program}"));
         }
@@ -90,7 +91,9 @@ fn follow(pipe: &Path, to: &Path, stop: &AtomicBool) -> io::Result<()> {
             Ok(0) if last => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && last => return Ok(()),
             Ok(0) => thread::sleep(Duration::from_millis(5)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(5))
+            }
             Ok(read) => out.write_all(&buffer[..read])?,
             Err(error) => return Err(error),
         }
@@ -119,7 +122,8 @@ pub(super) fn capture(directory: &Path, base: &Path) -> Outcome<()> {
     let mut cpus = Vec::new();
     for entry in fs::read_dir(tracing.join("per_cpu"))? {
         let entry = entry?;
-        if let Some(cpu) = entry.file_name().to_str().and_then(|name| name.strip_prefix("cpu")?.parse().ok()) {
+        if let Some(cpu) = entry.file_name().to_str().and_then(|name| name.strip_prefix("cpu")?.parse().ok())
+        {
             let cpu: u32 = cpu;
             cpus.push((cpu, entry.path().join("trace_pipe")));
         }
