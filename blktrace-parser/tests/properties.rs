@@ -41,7 +41,8 @@ prop_compose! {
         let device = Device { major, minor };
         let placed = !matches!(action, Action::Plug | Action::UnplugIo | Action::UnplugTimer);
         let sized = placed && action != Action::Split;
-        let categories = Categories::from_rwbs(rwbs).unwrap().with(action.own_category());
+        let said = if sized { rwbs } else { "N" };
+        let categories = Categories::from_rwbs(said).unwrap().with(action.own_category());
         Event {
             time_ns, sequence, device, cpu, pid, action, categories,
             sector: if placed { sector } else { 0 },

@@ -283,7 +283,7 @@ impl fmt::Display for Format<'_> {
             at / 1_000_000_000,
             at % 1_000_000_000,
             event.pid,
-            event.categories,
+            shown_categories(event),
         )?;
         let name = self.process.unwrap_or(NO_NAME);
         match (event.action, event.payload) {
@@ -307,6 +307,14 @@ impl fmt::Display for Format<'_> {
             _ if event.bytes == 0 => write!(f, "[{name}]"),
             _ => write!(f, "{} + {} [{name}]", event.sector, event.sectors()),
         }
+    }
+}
+
+/// An event without a length is no read to blkparse, though the kernel sets that bit on every one that is no write.
+fn shown_categories(event: &Event<'_>) -> Categories {
+    match event.bytes {
+        0 => Categories(event.categories.0 & !Categories::READ.0),
+        _ => event.categories,
     }
 }
 

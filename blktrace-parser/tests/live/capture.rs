@@ -45,7 +45,9 @@ impl Restored {
         let path = path.into();
         let text = fs::read_to_string(&path)?;
         let bracketed = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
-        let was = bracketed.map_or(text.trim(), |(selected, _)| selected).to_owned();
+        // Of a list the selected one; of `7 (expanded: 1408)` the number.
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let was = bracketed.map_or(first, |(selected, _)| selected).to_owned();
         fs::write(&path, value).map_err(|error| format!("{} = {value}: {error}", path.display()))?;
         Ok(Self { path, value: was })
     }
@@ -115,6 +117,8 @@ pub(super) fn capture(directory: &Path, base: &Path) -> Outcome<()> {
 
     // Dropped in the reverse order: the device's switch first, then the tracer, then clock and options.
     let _clock = Restored::set(tracing.join("trace_clock"), "mono")?;
+    // Where a buffer runs over, the pipe says so in text between the records.
+    let _buffer = Restored::set(tracing.join("buffer_size_kb"), "4096")?;
     let _tracer = Restored::set(tracing.join("current_tracer"), "blk")?;
     let _binary = Restored::set(tracing.join("options/bin"), "1")?;
     let _context = Restored::set(tracing.join("options/context-info"), "0")?;
