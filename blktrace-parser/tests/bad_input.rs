@@ -1,4 +1,5 @@
 //! Input that is cut, corrupted, absurd, or no trace at all.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use blktrace_parser::{
     Action, ByteOrder, Categories, Device, ErrorKind, Event, Format, IoEvents, Merge, Options, Payload,

@@ -1,4 +1,5 @@
 //! What holds for any input.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use blktrace_parser::text::{blkparse, iolog, msr};
 use blktrace_parser::{

@@ -1,4 +1,5 @@
 //! Real traces beside what blkparse and fio say of them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use blktrace_parser::text::{blkparse, iolog};
 use blktrace_parser::{Action, CpuFiles, Event, IoEvents, Options, Records, open_binary};

@@ -12,9 +12,9 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// Lines with their numbers, and the caller's patience with bad ones.
 ///
-/// `--skip-bad-lines N` is [`Lines::skip_bad_lines`]: up to that many are passed over, the next one is an error.
+/// `--skip-bad-lines N` is [`blkparse::Reader::skip_bad_lines`] and its like: up to that many are passed over, the next one is an error.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub(crate) struct Lines<R> {
     source: R,
     line: Vec<u8>,
     number: u64,

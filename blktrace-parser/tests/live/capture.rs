@@ -89,15 +89,14 @@ fn follow(pipe: &Path, to: &Path, stop: &AtomicBool) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let last = stop.load(Ordering::SeqCst);
-        match pipe.read(&mut buffer) {
-            Ok(0) if last => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && last => return Ok(()),
-            Ok(0) => thread::sleep(Duration::from_millis(5)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                thread::sleep(Duration::from_millis(5))
-            }
-            Ok(read) => out.write_all(&buffer[..read])?,
-            Err(error) => return Err(error),
+        let read = match pipe.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            read => read?,
+        };
+        match read {
+            0 if last => return Ok(()),
+            0 => thread::sleep(Duration::from_millis(5)),
+            read => out.write_all(&buffer[..read])?,
         }
     }
 }
@@ -154,7 +153,7 @@ pub(super) fn capture(directory: &Path, base: &Path) -> Outcome<()> {
     drop(enable);
     stop.store(true, Ordering::SeqCst);
     for thread in threads {
-        thread.join().map_err(|_| "a reader of a pipe panicked")??;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     }
     if !fio?.success() {
         return Err("fio failed".into());
