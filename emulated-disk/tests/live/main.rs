@@ -25,8 +25,13 @@ fn main() {
     }
     let skip = missing.is_some();
     let all = [attach::TRIALS, bad_days::TRIALS, data::TRIALS, pace::TRIALS].concat();
-    let trials =
-        all.into_iter().map(|(name, test)| Trial::test(name, test).with_ignored_flag(skip)).collect();
+    let trial = |skip| move |(name, test)| Trial::test(name, test).with_ignored_flag(skip);
+    let mut trials: Vec<Trial> = all.into_iter().map(trial(skip)).collect();
+    let no_namespace = bad_days::no_namespace();
+    if let Some(why) = &no_namespace {
+        eprintln!("ignored, where a mount namespace is needed: {why}");
+    }
+    trials.extend(bad_days::IN_A_NAMESPACE.iter().copied().map(trial(skip || no_namespace.is_some())));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
