@@ -200,18 +200,7 @@ fn report(options: &Options, rows: &[Row], took: Duration) -> Report {
     let mb = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
     report.table(
         "MB that the profiles read and wrote, and MB that the disk did meanwhile",
-        &[
-            "profile",
-            "phase",
-            "I/O",
-            "s",
-            "transactions",
-            "read",
-            "written",
-            "disk read",
-            "disk written",
-            "excess",
-        ],
+        &["profile", "I/O", "s", "transactions", "read", "written", "disk read", "disk written", "excess"],
         rows.iter().map(|row| {
             [
                 row.name(),
