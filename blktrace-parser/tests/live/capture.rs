@@ -182,9 +182,21 @@ pub(super) fn blkparse_counts(base: &Path) -> Outcome<BTreeMap<String, u64>> {
     Ok(counts)
 }
 
-/// The mean of one of btt's latencies, from the dump that [`blkparse_counts`] leaves.
-pub(super) fn btt_mean_seconds(base: &Path, name: &str) -> Outcome<f64> {
+/// One of btt's latencies.
+pub(super) struct BttLatency {
+    /// To nine digits after the point.
+    pub(super) mean_s: f64,
+    /// Of how many requests.
+    pub(super) count: u64,
+}
+
+/// One of btt's latencies, from the dump that [`blkparse_counts`] leaves.
+pub(super) fn btt_latency(base: &Path, name: &str) -> Outcome<BttLatency> {
     let text = run("btt", base, &["-i", "live.dump"])?;
     let line = text.lines().find(|line| line.starts_with(name)).ok_or("btt does not say")?;
-    Ok(line.split_whitespace().nth(2).ok_or("btt has no mean")?.parse()?)
+    // Name, least, mean, greatest, count.
+    let column = |index: usize, what: &str| {
+        line.split_whitespace().nth(index).ok_or_else(|| format!("btt has no {what}: {line}"))
+    };
+    Ok(BttLatency { mean_s: column(2, "mean")?.parse()?, count: column(4, "count")?.parse()? })
 }
