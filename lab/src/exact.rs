@@ -61,10 +61,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
             .option("size", &quarter),
     ];
     let confined = if options.one_processor { Some(OneProcessor::confine()?) } else { None };
-    let jobs = jobs.map(|job| match &confined {
-        Some(processor) => job.option("cpus_allowed", &processor.number().to_string()),
-        None => job,
-    });
+    let jobs = jobs.map(|job| job.confined_to(confined.as_ref()));
     context.say(&format!("{} I/Os", options.ios));
     let mut running = Load::new(device.path(), jobs).start()?;
     let done =

@@ -2,6 +2,7 @@
 
 use crate::bench::interrupt::Interrupt;
 use crate::bench::process::{self, Process};
+use crate::bench::processor::OneProcessor;
 use anyhow::{Context, Result, bail};
 use block_types::{Bytes, Nanos};
 use rustix::process::Signal;
@@ -130,6 +131,15 @@ impl Job {
     #[must_use]
     pub fn iops(self, rate: u32) -> Self {
         self.option("rate_iops", &rate.to_string())
+    }
+
+    /// Runs on that processor, where there is one to be confined to.
+    #[must_use]
+    pub fn confined_to(self, processor: Option<&OneProcessor>) -> Self {
+        match processor {
+            Some(processor) => self.option("cpus_allowed", &processor.number().to_string()),
+            None => self,
+        }
     }
 
     /// Any other option of fio.

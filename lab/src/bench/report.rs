@@ -31,45 +31,26 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     title: String,
-    tables: Vec<ReportTable>,
+    tables: Vec<(String, Table)>,
     notes: Vec<String>,
     verdicts: Vec<Verdict>,
     facts: Map<String, Value>,
     figures: Vec<(String, Figure)>,
 }
 
-#[derive(Clone, Debug)]
-struct ReportTable {
-    caption: String,
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl ReportTable {
-    /// For a terminal.
-    fn text(&self) -> String {
-        let mut table = comfy_table::Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(WIDTH);
-        for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
-            table.set_style(line, '─');
-        }
-        table.set_header(&self.columns);
-        for row in &self.rows {
-            table.add_row(row);
-        }
-        if self.caption.is_empty() { table.to_string() } else { format!("{}\n{table}", self.caption) }
+/// A table for a terminal.
+fn table_text(caption: &str, table: &Table) -> String {
+    let mut text = comfy_table::Table::new();
+    text.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    text.set_width(WIDTH);
+    for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
+        text.set_style(line, '─');
     }
-
-    /// For a record.
-    fn recorded(&self) -> Table {
-        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
-        let mut table = Table::new(&columns);
-        for row in &self.rows {
-            table.row(row.iter().cloned());
-        }
-        table
+    text.set_header(table.columns());
+    for row in table.rows() {
+        text.add_row(row);
     }
+    if caption.is_empty() { text.to_string() } else { format!("{caption}\n{text}") }
 }
 
 impl Report {
@@ -84,11 +65,11 @@ impl Report {
     where
         R: IntoIterator<Item = String>,
     {
-        self.tables.push(ReportTable {
-            caption: caption.to_owned(),
-            columns: columns.iter().map(|&column| column.to_owned()).collect(),
-            rows: rows.into_iter().map(|row| row.into_iter().collect()).collect(),
-        });
+        let mut table = Table::new(columns);
+        for row in rows {
+            table.row(row);
+        }
+        self.tables.push((caption.to_owned(), table));
     }
 
     /// Adds a sentence for people: a condition, or a caveat.
@@ -144,9 +125,9 @@ impl Report {
         for (fact, value) in &self.facts {
             run.append(&json!({ "fact": fact, "value": value }))?;
         }
-        for (number, table) in self.tables.iter().enumerate() {
+        for (number, (caption, table)) in self.tables.iter().enumerate() {
             let stem = if number == 0 { "table".to_owned() } else { format!("table-{}", number + 1) };
-            run.table(&stem, &table.caption, &table.recorded())?;
+            run.table(&stem, caption, table)?;
         }
         if !self.verdicts.is_empty() {
             let mut table = Table::new(&["bound", "wanted", "found", "met"]);
@@ -184,7 +165,7 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut parts = vec![self.title.clone()];
-        parts.extend(self.tables.iter().map(ReportTable::text));
+        parts.extend(self.tables.iter().map(|(caption, table)| table_text(caption, table)));
         if !self.notes.is_empty() {
             parts.push(self.notes.iter().map(|note| format!("- {note}")).collect::<Vec<_>>().join("\n"));
         }

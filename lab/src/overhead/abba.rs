@@ -18,9 +18,14 @@ use std::time::Duration;
 const BLOCK: Duration = Duration::from_millis(100);
 /// After each switch, so that a block holds nothing of it.
 const AFTER_SWITCH: Duration = Duration::from_millis(5);
-/// Longer than a duty cycle's period: a block begins anywhere in one, so that on- and off-phases, and what attaching
-/// and detaching between them cost, are in the blocks as often as they are in the run.
-const PERIOD: Duration = Duration::from_millis(200);
+
+/// How long the duty cycle takes that tunerd has by default; nothing where it has none.
+fn period() -> Duration {
+    match Duty::default() {
+        Duty::Cycle { period, .. } => period.into(),
+        Duty::Continuous => Duration::ZERO,
+    }
+}
 
 /// What a block marked "on" does. "Off" is detached: there is no probe at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +102,9 @@ fn blocks(
     for with in with {
         let on = *with && arm != Arm::Control;
         source.set_active(probe.device(), on)?;
-        context.interrupt.sleep(AFTER_SWITCH + PERIOD.mul_f64(rng.random()))?;
+        // A block begins anywhere in a duty cycle, so that on- and off-phases, and what attaching and detaching between
+        // them cost, are in the blocks as often as they are in the run.
+        context.interrupt.sleep(AFTER_SWITCH + period().mul_f64(rng.random()))?;
         let (began, before) = (monotonic(), Activity::read(device.name())?);
         // As the daemon does: it reads its source a few times a second.
         context.interrupt.sleep(BLOCK / 2)?;

@@ -74,11 +74,8 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
 
 /// 4 KiB random reads by io_uring as fast as they go: the load under which a nanosecond an I/O shows most.
 fn fast_reads(device: &LoopDevice, confined: Option<&OneProcessor>) -> Load {
-    let job =
-        Job::new("reads", Rw::RandRead, Bytes(4 << 10)).engine(Engine::IoUring { depth: 128, batch: 32 });
-    let job = match confined {
-        Some(processor) => job.option("cpus_allowed", &processor.number().to_string()),
-        None => job,
-    };
+    let job = Job::new("reads", Rw::RandRead, Bytes(4 << 10))
+        .engine(Engine::IoUring { depth: 128, batch: 32 })
+        .confined_to(confined);
     Load::new(device.path(), [job])
 }

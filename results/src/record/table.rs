@@ -21,6 +21,16 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// The headings.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The rows, as they were added.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     pub(crate) fn csv(&self, stem: &str, path: &Path) -> Result<Vec<u8>, RecordError> {
         for (index, row) in self.rows.iter().enumerate() {
             if row.len() != self.columns.len() {
