@@ -4,7 +4,7 @@
 //! a length, a payload in hexadecimal, the name of the process in brackets or the error of a completion. Times are
 //! relative to the first event. After the events there is a summary, which ends the trace.
 
-use super::{Lines, bad, number, utf8};
+use super::{Lines, bad, number};
 use crate::action::{Action, Categories};
 use crate::error::{ErrorKind, Result};
 use crate::event::{Device, Event, Payload, RemapOrigin};
@@ -210,13 +210,12 @@ fn is_summary(line: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Reader<R> {
     lines: Lines<R>,
-    ended: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads from `source`.
     pub const fn new(source: R) -> Self {
-        Self { lines: Lines::new(source), ended: false }
+        Self { lines: Lines::new(source) }
     }
 
     /// Passes over up to `lines` bad lines.
@@ -238,20 +237,10 @@ impl<R: BufRead> Reader<R> {
     /// bad line.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>> {
         const EXPECTED: &str = "a line of blkparse in UTF-8";
-        loop {
-            if self.ended || !self.lines.advance()? || is_summary(self.lines.current()) {
-                self.ended = true;
-                return Ok(None);
-            }
-            match utf8(self.lines.current(), EXPECTED).and_then(parse_line) {
-                Ok(Some(_)) => break,
-                Ok(None) => {}
-                Err(kind) => self.lines.bad(kind)?,
-            }
+        if !self.lines.find(EXPECTED, is_summary, |text| Ok(parse_line(text)?.is_some()))? {
+            return Ok(None);
         }
-        // Once more, because what the loop returned would hold the buffer that the loop fills.
-        let parsed = utf8(self.lines.current(), EXPECTED).and_then(parse_line);
-        parsed.map_err(|kind| crate::Error::at_line(self.lines.number(), kind))
+        self.lines.parsed(EXPECTED, |text| parse_line(text))
     }
 }
 

@@ -4,8 +4,8 @@
 //! `file action offset length`, in bytes; version 3 puts the microseconds since the start before them. Version 2
 //! has no times but its `wait` lines, which pause for so many microseconds.
 
-use super::{Lines, bad, number, utf8};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Lines, bad, number};
+use crate::error::{ErrorKind, Result};
 use std::fmt;
 use std::io::BufRead;
 
@@ -190,13 +190,12 @@ pub fn parse_line(version: Version, text: &str) -> Result<Option<Entry<'_>>, Err
 pub struct Reader<R> {
     lines: Lines<R>,
     version: Option<Version>,
-    ended: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads a log from `source`.
     pub const fn new(source: R) -> Self {
-        Self { lines: Lines::new(source), version: None, ended: false }
+        Self { lines: Lines::new(source), version: None }
     }
 
     /// Passes over up to `lines` bad lines. The first line of the log is not one of them.
@@ -216,16 +215,16 @@ impl<R: BufRead> Reader<R> {
     /// # Errors
     /// Another first line than those of the two versions.
     pub fn version(&mut self) -> Result<Option<Version>> {
-        if self.version.is_none() && !self.ended {
+        if self.version.is_none() {
             if !self.lines.advance()? {
-                self.ended = true;
+                self.lines.end();
                 return Ok(None);
             }
-            match utf8(self.lines.current(), "a fio iolog").and_then(Version::from_header) {
+            match self.lines.parsed("a fio iolog", Version::from_header) {
                 Ok(version) => self.version = Some(version),
-                Err(kind) => {
-                    self.ended = true;
-                    return Err(Error::at_line(self.lines.number(), kind));
+                Err(error) => {
+                    self.lines.end();
+                    return Err(error);
                 }
             }
         }
@@ -240,20 +239,10 @@ impl<R: BufRead> Reader<R> {
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>> {
         const EXPECTED: &str = "a line of a fio iolog in UTF-8";
         let Some(version) = self.version()? else { return Ok(None) };
-        loop {
-            if self.ended || !self.lines.advance()? {
-                self.ended = true;
-                return Ok(None);
-            }
-            match utf8(self.lines.current(), EXPECTED).and_then(|text| parse_line(version, text)) {
-                Ok(Some(_)) => break,
-                Ok(None) => {}
-                Err(kind) => self.lines.bad(kind)?,
-            }
+        if !self.lines.find(EXPECTED, |_| false, |text| Ok(parse_line(version, text)?.is_some()))? {
+            return Ok(None);
         }
-        // Once more, because what the loop returned would hold the buffer that the loop fills.
-        let parsed = utf8(self.lines.current(), EXPECTED).and_then(|text| parse_line(version, text));
-        parsed.map_err(|kind| Error::at_line(self.lines.number(), kind))
+        self.lines.parsed(EXPECTED, |text| parse_line(version, text))
     }
 }
 

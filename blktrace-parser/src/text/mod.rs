@@ -20,12 +20,12 @@ pub(crate) struct Lines<R> {
     number: u64,
     allowed: u64,
     skipped: u64,
-    failed: bool,
+    ended: bool,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(crate) const fn new(source: R) -> Self {
-        Self { source, line: Vec::new(), number: 0, allowed: 0, skipped: 0, failed: false }
+        Self { source, line: Vec::new(), number: 0, allowed: 0, skipped: 0, ended: false }
     }
 
     pub(crate) const fn allow_bad(&mut self, allowed: u64) {
@@ -36,18 +36,10 @@ impl<R: BufRead> Lines<R> {
         self.skipped
     }
 
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
-    }
-
-    pub(crate) fn current(&self) -> &[u8] {
-        &self.line
-    }
-
     /// Moves on to the next line; `false` at the end, and after an error of the source.
     pub(crate) fn advance(&mut self) -> Result<bool> {
         loop {
-            if self.failed {
+            if self.ended {
                 return Ok(false);
             }
             self.line.clear();
@@ -61,11 +53,47 @@ impl<R: BufRead> Lines<R> {
                 }
                 Ok(_) => self.bad(ErrorKind::LongLine { limit: MAX_LINE_BYTES })?,
                 Err(error) => {
-                    self.failed = true;
+                    self.ended = true;
                     return Err(Error::at_line(self.number, error.into()));
                 }
             }
         }
+    }
+
+    /// Nothing more is read.
+    pub(crate) const fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Moves on to the next line that holds something, past bad ones as long as they may be skipped; `false` at the end,
+    /// which is also a line that `ends` the trace. `holds` says of a line in UTF-8 whether it does.
+    pub(crate) fn find(
+        &mut self,
+        expected: &'static str,
+        ends: impl Fn(&[u8]) -> bool,
+        holds: impl Fn(&str) -> Result<bool, ErrorKind>,
+    ) -> Result<bool> {
+        loop {
+            if !self.advance()? || ends(&self.line) {
+                self.ended = true;
+                return Ok(false);
+            }
+            match utf8(&self.line, expected).and_then(&holds) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(kind) => self.bad(kind)?,
+            }
+        }
+    }
+
+    /// What the current line holds. After [`Self::find`] it is parsed once more, because what the search returned would
+    /// hold the buffer that the search fills.
+    pub(crate) fn parsed<'a, T>(
+        &'a self,
+        expected: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, ErrorKind>,
+    ) -> Result<T> {
+        utf8(&self.line, expected).and_then(parse).map_err(|kind| Error::at_line(self.number, kind))
     }
 
     /// Takes notice of a bad line: an error unless it may be skipped.
@@ -133,7 +161,7 @@ pub(crate) fn number<T: std::str::FromStr>(
 }
 
 /// The line as UTF-8, or a message that shows it.
-pub(crate) fn utf8<'a>(line: &'a [u8], expected: &'static str) -> Result<&'a str, ErrorKind> {
+fn utf8<'a>(line: &'a [u8], expected: &'static str) -> Result<&'a str, ErrorKind> {
     match std::str::from_utf8(line) {
         Ok(text) => Ok(text),
         Err(_) => Err(bad(&String::from_utf8_lossy(line), expected)),
@@ -158,7 +186,7 @@ mod tests {
         let mut lines = Lines::new(&text[..]);
         lines.allow_bad(1);
         assert!(lines.advance().unwrap());
-        assert_eq!((lines.current(), lines.number(), lines.skipped()), (&b"short"[..], 2, 1));
+        assert_eq!((lines.line.as_slice(), lines.number, lines.skipped()), (&b"short"[..], 2, 1));
         assert!(lines.line.capacity() <= 4 * MAX_LINE_BYTES);
     }
 

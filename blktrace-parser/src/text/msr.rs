@@ -3,8 +3,8 @@
 //! `Timestamp,Hostname,DiskNumber,Type,Offset,Size,ResponseTime`: the time is a Windows filetime (100 ns since
 //! 1601), offset and size are bytes, the response time is in units of 100 ns too.
 
-use super::{Lines, bad, number, utf8};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Lines, bad, number};
+use crate::error::{ErrorKind, Result};
 use std::fmt;
 use std::io::BufRead;
 
@@ -93,13 +93,12 @@ pub fn parse_line(text: &str) -> Result<Option<Row<'_>>, ErrorKind> {
 #[derive(Debug)]
 pub struct Reader<R> {
     lines: Lines<R>,
-    ended: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads from `source`.
     pub const fn new(source: R) -> Self {
-        Self { lines: Lines::new(source), ended: false }
+        Self { lines: Lines::new(source) }
     }
 
     /// Passes over up to `lines` bad lines.
@@ -121,20 +120,10 @@ impl<R: BufRead> Reader<R> {
     /// bad line.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>> {
         const EXPECTED: &str = "a line of an MSR-Cambridge trace in UTF-8";
-        loop {
-            if self.ended || !self.lines.advance()? {
-                self.ended = true;
-                return Ok(None);
-            }
-            match utf8(self.lines.current(), EXPECTED).and_then(parse_line) {
-                Ok(Some(_)) => break,
-                Ok(None) => {}
-                Err(kind) => self.lines.bad(kind)?,
-            }
+        if !self.lines.find(EXPECTED, |_| false, |text| Ok(parse_line(text)?.is_some()))? {
+            return Ok(None);
         }
-        // Once more, because what the loop returned would hold the buffer that the loop fills.
-        let parsed = utf8(self.lines.current(), EXPECTED).and_then(parse_line);
-        parsed.map_err(|kind| Error::at_line(self.lines.number(), kind))
+        self.lines.parsed(EXPECTED, |text| parse_line(text))
     }
 }
 
