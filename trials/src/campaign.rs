@@ -21,7 +21,7 @@ pub struct CampaignConfig {
 /// The slice that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
-    /// The candidate whose pair it belongs to, by its number in the campaign.
+    /// The candidate, by its number in the campaign; for a control slice, the one that it is compared with next.
     pub candidate: u32,
     /// Whose settings to put in force.
     pub arm: Arm,
@@ -66,6 +66,7 @@ pub struct Campaign {
     stage: Stage,
     tried: Vec<Tried>,
     race_slices: VoidCounts,
+    race_log_ratios: Vec<Option<f64>>,
 }
 
 /// The coins of the race; nominee j has stream j.
@@ -85,6 +86,7 @@ impl Campaign {
             stage: Stage::Race(race),
             tried: Vec::new(),
             race_slices: VoidCounts::default(),
+            race_log_ratios: Vec::new(),
         };
         campaign.settle()?;
         Ok(campaign)
@@ -123,7 +125,10 @@ impl Campaign {
         let (scale, waiting) = match &self.stage {
             Stage::Race(race) if race.next().is_none() => {
                 self.race_slices = race.voids;
-                (race.scale(self.config.trial.expected_noise), race.nominees())
+                let log_ratios = race.log_ratios();
+                let next = (race.scale(self.config.trial.expected_noise), race.nominees());
+                self.race_log_ratios = log_ratios;
+                next
             }
             Stage::Confirm { trial, candidate, waiting } => {
                 let Some(verdict) = trial.verdict() else { return Ok(()) };
@@ -176,6 +181,16 @@ impl Campaign {
     #[must_use]
     pub fn tried(&self) -> &[Tried] {
         &self.tried
+    }
+
+    /// What the race found of each candidate: its log ratio over the control, high by chance for the best of many
+    /// and no evidence; `None` where nothing was told of it. After the race it is what it was at its end.
+    #[must_use]
+    pub fn race_log_ratios(&self) -> Vec<Option<f64>> {
+        match &self.stage {
+            Stage::Race(race) => race.log_ratios(),
+            _ => self.race_log_ratios.clone(),
+        }
     }
 
     /// Slices of the race.

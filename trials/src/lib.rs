@@ -30,6 +30,7 @@ mod error;
 mod estimate;
 mod evidence;
 mod guard;
+mod levels;
 mod pair;
 mod quantile;
 mod race;

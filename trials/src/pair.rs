@@ -1,6 +1,7 @@
 //! Pairs: one slice of the child and one of the control, in an order that a coin decides.
 
 use crate::SliceScore;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,17 @@ impl Coin {
         rng.set_stream(self.stream);
         rng.set_word_pos(u128::from(pair));
         if rng.random::<u32>() >> 31 == 0 { Arm::Child } else { Arm::Control }
+    }
+
+    /// Items in the random order of round `round`, counted from 0.
+    pub(crate) fn shuffled<T: Clone>(&self, round: u32, items: &[T]) -> Vec<T> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(self.stream);
+        // Far apart, so that no two rounds draw the same words.
+        rng.set_word_pos(u128::from(round) << 32);
+        let mut order = items.to_vec();
+        order.shuffle(&mut rng);
+        order
     }
 }
 

@@ -2,6 +2,7 @@
 
 use block_types::{LatencyHistogram, Nanos};
 use serde::{Deserialize, Serialize};
+use statrs::function::beta::beta_reg;
 
 /// Reads on each side from which a pooled p99 is spoken of: the 20 slowest are then beyond it.
 pub const READS_FOR_P99: u64 = 2_000;
@@ -45,13 +46,45 @@ impl TailLevel {
         }
     }
 
+    /// The share of reads that it is the bound of; `None` for the mean.
+    const fn share(self) -> Option<f64> {
+        match self {
+            Self::Mean => None,
+            Self::P90 => Some(0.90),
+            Self::P99 => Some(0.99),
+        }
+    }
+
+    /// Its value in the reads of one slice, for the score of a pair; `None` where nothing was counted.
+    ///
+    /// A quantile is estimated as Harrell and Davis (Biometrika 69, 1982) do: the mean of all order statistics,
+    /// weighted by how probable it is that each is the quantile. With 100 reads the plain p99 is a single read, and
+    /// jumps by the whole gap between quick and slow ones when one more or less is slow.
+    #[must_use]
+    pub fn of_slice(self, reads: &LatencyHistogram) -> Option<Nanos> {
+        let count = reads.count();
+        let Some(share) = self.share() else { return reads.mean() };
+        if count == 0 {
+            return None;
+        }
+        let (a, b) = ((count + 1) as f64 * share, (count + 1) as f64 * (1.0 - share));
+        let (mut below, mut weight_below, mut value) = (0, 0.0, 0.0);
+        for (index, &here) in reads.counts().iter().enumerate().filter(|&(_, &here)| here > 0) {
+            below += here;
+            let weight = if below == count { 1.0 } else { beta_reg(a, b, below as f64 / count as f64) };
+            let (low, high) = LatencyHistogram::bounds(index);
+            value += (weight - weight_below) * f64::midpoint(low.0 as f64, high.0 as f64);
+            weight_below = weight;
+        }
+        Some(Nanos(value as u64))
+    }
+
     /// Its value in a histogram; `None` where nothing was counted.
     #[must_use]
     pub fn of(self, reads: &LatencyHistogram) -> Option<Nanos> {
-        match self {
-            Self::Mean => reads.mean(),
-            Self::P90 => reads.quantile(0.90),
-            Self::P99 => reads.quantile(0.99),
+        match self.share() {
+            None => reads.mean(),
+            Some(share) => reads.quantile(share),
         }
     }
 }
@@ -122,6 +155,23 @@ mod tests {
         let tail = pool.tail().unwrap();
         assert_eq!((tail.level, tail.child_reads, tail.control_reads), (TailLevel::P99, 2_000, 10_000));
         assert!(tail.child < tail.control);
+    }
+
+    #[test]
+    fn the_quantile_of_many_reads_is_the_plain_one_and_that_of_few_does_not_jump() {
+        let mut many = LatencyHistogram::default();
+        (1..=20_000).for_each(|step| many.record(Nanos(step * 1_000)));
+        let (smooth, plain) = (TailLevel::P99.of_slice(&many).unwrap(), TailLevel::P99.of(&many).unwrap());
+        assert!((smooth.0 as f64 / plain.0 as f64 - 1.0).abs() < 0.03, "{smooth} against {plain}");
+
+        let few = |slow: u64| {
+            let mut reads = reads(100 - slow, 3);
+            reads.add(&self::reads(slow, 60));
+            TailLevel::P99.of_slice(&reads).unwrap().0 as f64
+        };
+        assert!(few(1) < few(2) && few(2) < few(3), "more slow reads, a longer tail");
+        assert!(few(2) / few(1) < 2.0, "{} {}", few(1), few(2));
+        assert_eq!(TailLevel::P99.of_slice(&LatencyHistogram::default()), None);
     }
 
     #[test]

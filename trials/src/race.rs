@@ -1,143 +1,302 @@
-//! The race: a few pairs for every candidate, to nominate those that are worth confirming.
+//! The race: a few slices for every candidate, to nominate those that are worth confirming.
 //!
 //! The race spends no α. The best of many noisy means is high by chance (the winner's curse), so nothing that was
-//! measured here counts as evidence: a nominee is confirmed on pairs that did not choose it.
+//! measured here counts as evidence: a nominee is confirmed on pairs that did not choose it. So the race need not
+//! measure in pairs, and every slice serves twice: each is compared with those shortly before it, whoever they belong
+//! to, and `levels.rs` finds the candidates' levels that fit all comparisons best. A control slice comes first and
+//! after every few candidates. Candidates that lie back leave early, and the slices go to those in front.
 
-use crate::pair::OpenPair;
+use crate::levels::{Comparison, Entrant, Levels};
 use crate::scale::Scale;
-use crate::{Arm, Coin, Objective, Outcome, TrialError, VoidCounts};
+use crate::{Arm, Coin, Objective, Outcome, SliceScore, TrialError, VoidCounts};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// How a race goes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RaceConfig {
-    /// Pairs for each candidate.
-    pub pairs_each: u32,
+    /// Rounds; in each, every candidate that is still in has one slice.
+    pub rounds: u32,
+    /// Rounds that all candidates run; after each later one the worse half leaves.
+    pub full_rounds: u32,
+    /// Candidates' slices to one of the control; at least 1.
+    pub candidates_to_control: u32,
     /// At most so many are nominated.
     pub nominees: u32,
-    /// Only candidates with a mean log ratio above this are nominated.
+    /// Only candidates with a log ratio above this are nominated.
     pub least: f64,
 }
 
 impl Default for RaceConfig {
-    /// Two pairs each, three nominees, any gain.
+    /// Five rounds, the first two full, a control slice to three others, three nominees, any gain: 48 slices for 12
+    /// candidates.
     fn default() -> Self {
-        Self { pairs_each: 2, nominees: 3, least: 0.0 }
+        Self { rounds: 5, full_rounds: 2, candidates_to_control: 3, nominees: 3, least: 0.0 }
     }
 }
 
-/// A slot that was void or silent so often is given up: the candidate goes on with what it has.
+/// A slice that was void so often is given up: the candidate goes on with what it has.
 const PATIENCE: u32 = 20;
+/// How far back a slice is compared.
+const LAGS: usize = 3;
 
 /// A race that is being run, or is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Race {
     config: RaceConfig,
     coin: Coin,
-    /// The log ratios of each candidate; `None` once the guard has struck it out.
-    log_ratios: Vec<Option<Vec<f64>>>,
-    /// The pair at hand, counted over all candidates and rounds.
-    slot: u32,
-    open: OpenPair,
+    candidates: u32,
+    /// Those still in the race.
+    running: Vec<u32>,
+    /// Rounds that are over.
+    round: u32,
+    /// What is left of the round at hand; empty once the race is over.
+    queue: VecDeque<Entrant>,
+    /// The last slices, the latest first.
+    recent: VecDeque<(Entrant, SliceScore)>,
+    comparisons: Vec<Comparison>,
     losses: u32,
     pub(crate) voids: VoidCounts,
 }
 
 impl Race {
     pub(crate) fn new(config: RaceConfig, candidates: u32, coin: Coin) -> Self {
-        Self {
+        let mut race = Self {
             config,
             coin,
-            log_ratios: vec![Some(Vec::new()); candidates as usize],
-            slot: 0,
-            open: OpenPair::new(coin.first_of(0)),
+            candidates,
+            running: (0..candidates).collect(),
+            round: 0,
+            queue: VecDeque::new(),
+            recent: VecDeque::new(),
+            comparisons: Vec::new(),
             losses: 0,
             voids: VoidCounts::default(),
-        }
+        };
+        race.queue = race.line_up();
+        race
     }
 
-    /// Whose slice is due: a candidate and an arm of its pair; `None` once the race is over.
+    /// The slices of a round: the running candidates in a random order, the control first and after every few.
+    fn line_up(&self) -> VecDeque<Entrant> {
+        if self.round >= self.config.rounds {
+            return VecDeque::new();
+        }
+        let order = self.coin.shuffled(self.round, &self.running);
+        let each = self.config.candidates_to_control.max(1) as usize;
+        order
+            .chunks(each)
+            .flat_map(|chunk| {
+                std::iter::once(Entrant::Control)
+                    .chain(chunk.iter().map(|&candidate| Entrant::Candidate(candidate)))
+            })
+            .collect()
+    }
+
+    /// Whose slice is due: an arm, and the candidate that it is or that comes next; `None` once the race is over.
     pub(crate) fn next(&self) -> Option<(u32, Arm)> {
-        let candidates = u32::try_from(self.log_ratios.len()).unwrap_or(u32::MAX);
-        // All candidates in each round, so that the pairs of one are spread over the race.
-        (self.slot < candidates.saturating_mul(self.config.pairs_each))
-            .then(|| (self.slot % candidates, self.open.due()))
+        let arm = match self.queue.front()? {
+            Entrant::Control => Arm::Control,
+            Entrant::Candidate(_) => Arm::Child,
+        };
+        let candidate = self.queue.iter().find_map(|entrant| match entrant {
+            Entrant::Candidate(candidate) => Some(*candidate),
+            Entrant::Control => None,
+        })?;
+        Some((candidate, arm))
     }
 
     /// Takes what came of the slice that was due.
     pub(crate) fn record(&mut self, outcome: Outcome, objective: Objective) -> Result<(), TrialError> {
-        let (candidate, arm) = self.next().ok_or(TrialError::Ended)?;
-        match outcome {
-            Outcome::Void(void) => {
+        let entrant = *self.queue.front().ok_or(TrialError::Ended)?;
+        match (outcome, entrant) {
+            (Outcome::Void(void), _) => {
                 self.voids.count(void);
-                self.open.start_again();
-                self.lose();
-            }
-            Outcome::Aborted(_) if arm == Arm::Control => {
-                return Err(TrialError::AbortedControl { found: arm });
-            }
-            Outcome::Aborted(_) => {
-                self.log_ratios[candidate as usize] = None;
-                self.advance();
-            }
-            Outcome::Measured(score) => {
-                self.voids.measured += 1;
-                let Some(both) = self.open.record(score) else { return Ok(()) };
-                match objective.contrast(&both.child, &both.control, None) {
-                    Ok(contrast) => {
-                        if let Some(log_ratios) = &mut self.log_ratios[candidate as usize] {
-                            log_ratios.push(contrast.log_ratio);
-                        }
-                        self.advance();
-                    }
-                    Err(_) => self.lose(),
+                // What lies on the other side of a gap may be another workload.
+                self.recent.clear();
+                self.losses += 1;
+                if self.losses > PATIENCE {
+                    self.advance();
                 }
+            }
+            (Outcome::Aborted(_), Entrant::Control) => {
+                return Err(TrialError::AbortedControl { found: Arm::Control });
+            }
+            (Outcome::Aborted(_), Entrant::Candidate(candidate)) => {
+                self.running.retain(|&running| running != candidate);
+                self.queue.retain(|&waiting| waiting != entrant);
+                // Its level is no use to anybody, and its requests may still be in the way of the next slice.
+                self.recent.clear();
+                self.losses = 0;
+                self.settle();
+            }
+            (Outcome::Measured(score), _) => {
+                self.voids.measured += 1;
+                self.compare(entrant, &score, objective);
+                self.recent.push_front((entrant, score));
+                self.recent.truncate(LAGS);
+                self.advance();
             }
         }
         Ok(())
     }
 
-    fn lose(&mut self) {
-        self.losses += 1;
-        if self.losses > PATIENCE {
-            self.advance();
+    fn compare(&mut self, later: Entrant, score: &SliceScore, objective: Objective) {
+        for (lag, (earlier, before)) in (1..).zip(&self.recent) {
+            if let Ok(contrast) = objective.contrast(score, before, None) {
+                let log_ratio = contrast.log_ratio;
+                self.comparisons.push(Comparison { later, earlier: *earlier, lag, log_ratio });
+            }
         }
     }
 
-    /// To the next pair of a candidate that is still in the race.
+    /// To the next slice, and to the next round where that was the last one.
     fn advance(&mut self) {
         self.losses = 0;
-        self.slot += 1;
-        while let Some((candidate, _)) = self.next()
-            && self.log_ratios[candidate as usize].is_none()
-        {
-            self.slot += 1;
+        self.queue.pop_front();
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        let candidates_wait = self.queue.iter().any(|waiting| *waiting != Entrant::Control);
+        if candidates_wait || self.round >= self.config.rounds {
+            return;
         }
-        self.open = OpenPair::new(self.coin.first_of(self.slot));
+        self.round += 1;
+        if self.round >= self.config.full_rounds {
+            let keep = self.running.len().div_ceil(2).max(self.config.nominees as usize);
+            let levels = self.levels();
+            let level = |candidate: &u32| levels.of(*candidate).unwrap_or(f64::NEG_INFINITY);
+            self.running.sort_by(|a, b| level(b).total_cmp(&level(a)));
+            self.running.truncate(keep);
+        }
+        self.queue = self.line_up();
+    }
+
+    fn levels(&self) -> Levels {
+        Levels::fit(self.candidates, &self.comparisons)
+    }
+
+    /// The log ratio of each candidate over the control; `None` where nothing was told of it or the guard struck it
+    /// out.
+    pub(crate) fn log_ratios(&self) -> Vec<Option<f64>> {
+        let levels = self.levels();
+        (0..self.candidates).map(|candidate| levels.of(candidate)).collect()
     }
 
     /// The nominees, the best first.
     pub(crate) fn nominees(&self) -> Vec<u32> {
-        let mut ranked: Vec<(u32, f64)> = (0..)
-            .zip(&self.log_ratios)
-            .filter_map(|(candidate, log_ratios)| {
-                let log_ratios = log_ratios.as_ref().filter(|log_ratios| !log_ratios.is_empty())?;
-                let mean = log_ratios.iter().sum::<f64>() / log_ratios.len() as f64;
-                (mean > self.config.least).then_some((candidate, mean))
-            })
+        let levels = self.levels();
+        let mut ranked: Vec<(u32, f64)> = self
+            .running
+            .iter()
+            .filter_map(|&candidate| Some((candidate, levels.of(candidate)?)))
+            .filter(|&(_, level)| level > self.config.least)
             .collect();
         ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         ranked.truncate(self.config.nominees as usize);
         ranked.into_iter().map(|(candidate, _)| candidate).collect()
     }
 
-    /// What the race tells of the noise.
+    /// What the race tells of the noise of a pair.
     pub(crate) fn scale(&self, expected: f64) -> Scale {
         let mut scale = Scale::new(expected);
-        for log_ratios in self.log_ratios.iter().flatten() {
-            log_ratios.iter().for_each(|&log_ratio| scale.add(log_ratio));
-            scale.next_child();
-        }
+        self.levels().neighbour_residuals().for_each(|residual| scale.add_residual(residual));
         scale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Void;
+
+    fn rate(log: f64) -> Outcome {
+        Outcome::Measured(SliceScore::of_rate(log.exp()).unwrap())
+    }
+
+    fn run(mut race: Race, level: impl Fn(u32) -> f64) -> (Race, u32, u32) {
+        let (mut controls, mut children) = (0, 0);
+        while let Some((candidate, arm)) = race.next() {
+            let log = match arm {
+                Arm::Control => 0.0,
+                Arm::Child => level(candidate),
+            };
+            *if arm == Arm::Control { &mut controls } else { &mut children } += 1;
+            race.record(rate(log), Objective::Throughput).unwrap();
+        }
+        (race, controls, children)
+    }
+
+    #[test]
+    fn without_noise_the_levels_are_exact_and_the_best_are_nominated_in_order() {
+        let race = Race::new(RaceConfig::default(), 12, Coin::new(3, 0));
+        let (race, controls, children) = run(race, |candidate| f64::from(candidate) * 0.1 - 0.5);
+        assert_eq!((controls, children), (12, 36));
+        assert_eq!(race.nominees(), [11, 10, 9]);
+        for (candidate, found) in race.log_ratios().into_iter().enumerate() {
+            let expected = candidate as f64 * 0.1 - 0.5;
+            assert!((found.unwrap() - expected).abs() < 1e-6, "{candidate}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn candidates_that_gain_nothing_are_not_nominated() {
+        let (race, ..) = run(Race::new(RaceConfig::default(), 6, Coin::new(1, 0)), |_| -0.05);
+        assert!(race.nominees().is_empty());
+    }
+
+    #[test]
+    fn the_control_comes_first_so_that_the_guard_knows_it() {
+        for seed in 0..20 {
+            let race = Race::new(RaceConfig::default(), 5, Coin::new(seed, 0));
+            assert_eq!(race.next().unwrap().1, Arm::Control);
+        }
+    }
+
+    #[test]
+    fn a_candidate_that_the_guard_struck_out_never_runs_again() {
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(9, 0));
+        let mut struck = None;
+        while let Some((candidate, arm)) = race.next() {
+            if arm == Arm::Child {
+                assert_ne!(struck, Some(candidate));
+            }
+            let outcome = if arm == Arm::Child && struck.is_none() {
+                struck = Some(candidate);
+                let bound = block_types::Nanos(1);
+                Outcome::Aborted(crate::Abort::Age { oldest: bound, bound })
+            } else {
+                rate(0.1)
+            };
+            race.record(outcome, Objective::Throughput).unwrap();
+        }
+        assert!(!race.nominees().contains(&struck.unwrap()));
+    }
+
+    #[test]
+    fn a_race_that_is_void_for_ever_ends() {
+        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0));
+        let mut slices = 0;
+        while race.next().is_some() {
+            race.record(Outcome::Void(Void::Idle), Objective::Throughput).unwrap();
+            slices += 1;
+        }
+        assert!(race.nominees().is_empty());
+        assert!(slices < 1_000, "{slices}");
+    }
+
+    #[test]
+    fn all_candidates_struck_out_end_the_race() {
+        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0));
+        while let Some((_, arm)) = race.next() {
+            let bound = block_types::Nanos(1);
+            let outcome = match arm {
+                Arm::Control => rate(0.0),
+                Arm::Child => Outcome::Aborted(crate::Abort::Age { oldest: bound, bound }),
+            };
+            race.record(outcome, Objective::Throughput).unwrap();
+        }
+        assert!(race.nominees().is_empty());
     }
 }

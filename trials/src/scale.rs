@@ -36,6 +36,12 @@ impl Scale {
         self.current.push(log_ratio);
     }
 
+    /// Takes what two neighbouring slices of a race differed by besides their levels.
+    pub(crate) fn add_residual(&mut self, residual: f64) {
+        // A residual has one pair's noise, a difference between two pairs that of both.
+        self.earlier.push(residual.abs() * std::f64::consts::SQRT_2);
+    }
+
     /// Another child is at hand: what was learned of the noise stays, the level of the old child does not matter.
     pub fn next_child(&mut self) {
         let current = std::mem::take(&mut self.current);

@@ -290,7 +290,7 @@ fn tail(
     if level > possible {
         return Err(Silence::TooFewReads);
     }
-    let (child, control) = (level.of(child), level.of(control));
+    let (child, control) = (level.of_slice(child), level.of_slice(control));
     let (child, control) = (child.ok_or(Silence::TooFewReads)?, control.ok_or(Silence::TooFewReads)?);
     Ok(((control.0.max(1) as f64).ln() - (child.0.max(1) as f64).ln(), level))
 }
