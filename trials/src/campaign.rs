@@ -4,8 +4,8 @@
 //! tried at α·6/(π²j²), and these add up to α. It is per campaign: a machine that runs a hundred campaigns in
 //! vain has to expect a few false promotions, each of a setting that does no measurable harm.
 
-use crate::race::{Race, RaceConfig};
-use crate::{Arm, Coin, Estimate, Outcome, Scale, Trial, TrialConfig, TrialError, Verdict, VoidCounts};
+use crate::race::{Race, RaceConfig, Raced};
+use crate::{Arm, Coin, Estimate, Outcome, Scale, Side, Trial, TrialConfig, TrialError, Verdict, VoidCounts};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -21,7 +21,7 @@ pub struct CampaignConfig {
 /// The slice that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
-    /// The candidate, by its number in the campaign; for a control slice, the one that it is compared with next.
+    /// The candidate, by its number in the campaign; for a control slice of the race, the one that comes next.
     pub candidate: u32,
     /// Whose settings to put in force.
     pub arm: Arm,
@@ -36,6 +36,10 @@ pub struct Tried {
     pub verdict: Verdict,
     /// How large its effect was; `None` where no pair was finished.
     pub estimate: Option<Estimate>,
+    /// ln E that it is better, at the end.
+    pub log_evidence: f64,
+    /// The α that its trial had.
+    pub alpha: f64,
     /// Slices of its trial.
     pub slices: VoidCounts,
 }
@@ -66,7 +70,7 @@ pub struct Campaign {
     stage: Stage,
     tried: Vec<Tried>,
     race_slices: VoidCounts,
-    race_log_ratios: Vec<Option<f64>>,
+    raced: Vec<Raced>,
 }
 
 /// The coins of the race; nominee j has stream j.
@@ -86,7 +90,7 @@ impl Campaign {
             stage: Stage::Race(race),
             tried: Vec::new(),
             race_slices: VoidCounts::default(),
-            race_log_ratios: Vec::new(),
+            raced: Vec::new(),
         };
         campaign.settle()?;
         Ok(campaign)
@@ -125,16 +129,16 @@ impl Campaign {
         let (scale, waiting) = match &self.stage {
             Stage::Race(race) if race.next().is_none() => {
                 self.race_slices = race.voids;
-                let log_ratios = race.log_ratios();
-                let next = (race.scale(self.config.trial.expected_noise), race.nominees());
-                self.race_log_ratios = log_ratios;
-                next
+                self.raced = race.raced();
+                (race.scale(self.config.trial.expected_noise), race.nominees())
             }
             Stage::Confirm { trial, candidate, waiting } => {
                 let Some(verdict) = trial.verdict() else { return Ok(()) };
                 let candidate = *candidate;
                 let (estimate, slices) = (trial.estimate(), trial.voids());
-                self.tried.push(Tried { candidate, verdict, estimate, slices });
+                let log_evidence = trial.log_evidence(Side::Above);
+                let alpha = nominee_alpha(self.config.trial.alpha, self.tried.len() as u64 + 1);
+                self.tried.push(Tried { candidate, verdict, estimate, log_evidence, alpha, slices });
                 if verdict == Verdict::Better {
                     self.stage = Stage::Ended(CampaignEnd::Promoted(candidate));
                     return Ok(());
@@ -183,13 +187,12 @@ impl Campaign {
         &self.tried
     }
 
-    /// What the race found of each candidate: its log ratio over the control, high by chance for the best of many
-    /// and no evidence; `None` where nothing was told of it. After the race it is what it was at its end.
+    /// What became of each candidate in the race, so far or for good.
     #[must_use]
-    pub fn race_log_ratios(&self) -> Vec<Option<f64>> {
+    pub fn raced(&self) -> Vec<Raced> {
         match &self.stage {
-            Stage::Race(race) => race.log_ratios(),
-            _ => self.race_log_ratios.clone(),
+            Stage::Race(race) => race.raced(),
+            _ => self.raced.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::levels::{Comparison, Entrant, Levels};
 use crate::scale::Scale;
 use crate::{Arm, Coin, Objective, Outcome, SliceScore, TrialError, VoidCounts};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How a race goes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,23 @@ impl Default for RaceConfig {
     }
 }
 
+/// What became of a candidate in the race.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Raced {
+    /// The guard struck it out.
+    Struck,
+    /// None of its slices said anything.
+    Silent,
+    /// It was measured.
+    Measured {
+        /// Its log ratio over the control. The best of many is high by chance: an order to try in, no estimate.
+        log_ratio: f64,
+        /// How many slices that rests on.
+        slices: u32,
+    },
+}
+
 /// A slice that was void so often is given up: the candidate goes on with what it has.
 const PATIENCE: u32 = 20;
 /// How far back a slice is compared.
@@ -48,6 +65,10 @@ pub(crate) struct Race {
     candidates: u32,
     /// Those still in the race.
     running: Vec<u32>,
+    /// Those that the guard struck out.
+    struck: BTreeSet<u32>,
+    /// Measured slices of each candidate.
+    slices: Vec<u32>,
     /// Rounds that are over.
     round: u32,
     /// What is left of the round at hand; empty once the race is over.
@@ -66,6 +87,8 @@ impl Race {
             coin,
             candidates,
             running: (0..candidates).collect(),
+            struck: BTreeSet::new(),
+            slices: vec![0; candidates as usize],
             round: 0,
             queue: VecDeque::new(),
             recent: VecDeque::new(),
@@ -123,6 +146,7 @@ impl Race {
                 return Err(TrialError::AbortedControl { found: Arm::Control });
             }
             (Outcome::Aborted(_), Entrant::Candidate(candidate)) => {
+                self.struck.insert(candidate);
                 self.running.retain(|&running| running != candidate);
                 self.queue.retain(|&waiting| waiting != entrant);
                 // Its level is no use to anybody, and its requests may still be in the way of the next slice.
@@ -132,6 +156,9 @@ impl Race {
             }
             (Outcome::Measured(score), _) => {
                 self.voids.measured += 1;
+                if let Entrant::Candidate(candidate) = entrant {
+                    self.slices[candidate as usize] += 1;
+                }
                 self.compare(entrant, &score, objective);
                 self.recent.push_front((entrant, score));
                 self.recent.truncate(LAGS);
@@ -177,11 +204,17 @@ impl Race {
         Levels::fit(self.candidates, &self.comparisons)
     }
 
-    /// The log ratio of each candidate over the control; `None` where nothing was told of it or the guard struck it
-    /// out.
-    pub(crate) fn log_ratios(&self) -> Vec<Option<f64>> {
+    /// What became of each candidate, so far.
+    pub(crate) fn raced(&self) -> Vec<Raced> {
         let levels = self.levels();
-        (0..self.candidates).map(|candidate| levels.of(candidate)).collect()
+        (0..)
+            .zip(&self.slices)
+            .map(|(candidate, &slices)| match levels.of(candidate) {
+                _ if self.struck.contains(&candidate) => Raced::Struck,
+                Some(log_ratio) => Raced::Measured { log_ratio, slices },
+                None => Raced::Silent,
+            })
+            .collect()
     }
 
     /// The nominees, the best first.
@@ -234,9 +267,11 @@ mod tests {
         let (race, controls, children) = run(race, |candidate| f64::from(candidate) * 0.1 - 0.5);
         assert_eq!((controls, children), (12, 36));
         assert_eq!(race.nominees(), [11, 10, 9]);
-        for (candidate, found) in race.log_ratios().into_iter().enumerate() {
+        for (candidate, raced) in race.raced().into_iter().enumerate() {
             let expected = candidate as f64 * 0.1 - 0.5;
-            assert!((found.unwrap() - expected).abs() < 1e-6, "{candidate}: {found:?}");
+            let Raced::Measured { log_ratio, slices } = raced else { panic!("{candidate}: {raced:?}") };
+            assert!((log_ratio - expected).abs() < 1e-6, "{candidate}: {log_ratio}");
+            assert!((2..=5).contains(&slices));
         }
     }
 
@@ -272,6 +307,7 @@ mod tests {
             race.record(outcome, Objective::Throughput).unwrap();
         }
         assert!(!race.nominees().contains(&struck.unwrap()));
+        assert_eq!(race.raced()[struck.unwrap() as usize], Raced::Struck);
     }
 
     #[test]
