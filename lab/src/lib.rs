@@ -14,6 +14,7 @@ pub mod emulation;
 pub mod exact;
 pub mod latency;
 pub mod overhead;
+pub mod power;
 pub mod reaction;
 
 use bench::interrupt::Interrupt;

@@ -23,7 +23,7 @@ mod program {
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
-    use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, reaction};
+    use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, power, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -71,6 +71,8 @@ mod program {
         Sensitivity(sensitivity::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
+        /// What trials find, and what they take for a gain that is none: simulated
+        Power(power::Options),
     }
 
     impl Experiment {
@@ -89,6 +91,7 @@ mod program {
                 Self::Emulation(_) => "emulation",
                 Self::Sensitivity(_) => "sensitivity",
                 Self::Workloads(_) => "workloads",
+                Self::Power(_) => "power",
             }
         }
 
@@ -106,6 +109,7 @@ mod program {
                 Self::Emulation(options) => cost::run(context, options),
                 Self::Sensitivity(options) => sensitivity::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
+                Self::Power(options) => power::run(context, options),
             }
         }
     }
@@ -126,7 +130,7 @@ mod program {
 
     pub(crate) fn main() -> ExitCode {
         let cli = Cli::parse();
-        let needs_root = !matches!(cli.experiment, Experiment::Demo(_));
+        let needs_root = !matches!(cli.experiment, Experiment::Demo(_) | Experiment::Power(_));
         if needs_root && !rustix::process::geteuid().is_root() {
             eprintln!("tunerd-lab: this needs root, for a loop device of its own; try sudo");
             return ExitCode::from(3);
