@@ -4,6 +4,7 @@
 //! write, and what else happened; [`Engine::step`] answers with [`Action`]s, of which only the runner's guard
 //! carries out those that write. So the whole of decision-making runs in tests under a virtual clock.
 
+mod confirmed;
 mod event;
 mod genes;
 mod score;

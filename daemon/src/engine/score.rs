@@ -35,7 +35,8 @@ pub fn score(
         return (Err(VoidReason::NoArrivals), Some(measured));
     }
     let verdict = match objective {
-        Objective::Throughput => Ok(measured.bytes_per_s),
+        // The configuration lets no other through to this strategy.
+        Objective::Throughput | Objective::Balanced | Objective::Tail => Ok(measured.bytes_per_s),
         Objective::Latency => match measured.mean_latency {
             Some(mean) => Ok(1e9 / mean.0.max(1) as f64),
             None => Err(VoidReason::NoSyncIo),

@@ -1,7 +1,7 @@
 //! The engine under a virtual clock: every decision, no kernel.
 
 use super::*;
-use crate::config::{Config, Reintroduce};
+use crate::config::{Config, Reintroduce, StrategyName};
 use block_types::{KnobValue, Sectors};
 use fingerprint::Snapshot;
 use genetic::{FitnessScale, GeneSpec, Library, LibraryConfig, Moilanen, MoilanenConfig, Scale, Space};
@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn with_library(change: impl FnOnce(&mut Config), library: Library) -> Self {
-        let mut config = Config { mode: Mode::Tune, ..Config::default() };
+        let mut config = Config { mode: Mode::Tune, ..Config::of(StrategyName::Moilanen) };
         change(&mut config);
         let pool = Moilanen::new(space(), MoilanenConfig::default(), 1).unwrap();
         let genes = GeneMap::of(space(), "mq-deadline");

@@ -1,7 +1,7 @@
 //! The whole loop on the fake kernel in virtual time: good days and bad ones.
 
 use super::*;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, StrategyName};
 use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Reason, Search, VoidReason};
 use block_types::{Elevator, Knob, KnobValue, Nanos, Settings};
 use genetic::{Library, LibraryConfig, Moilanen, MoilanenConfig};
@@ -89,7 +89,7 @@ fn run(seconds: u64, mode: Mode, script: Vec<Visit>, deeds: Vec<(u64, Deed)>) ->
     let begin = Nanos::SECOND;
     let at = |seconds: u64| begin + Nanos(seconds * 1_000_000_000);
     let clock = Arc::new(VirtualClock::until(begin, at(seconds)));
-    let config = Config { mode, ..Config::default() };
+    let config = Config { mode, ..Config::of(StrategyName::Moilanen) };
     let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), script, 7));
     let offer = Offer::read(&disk).unwrap();
     let genes = GeneMap::new(&offer, &config).unwrap();
