@@ -229,6 +229,8 @@ mod tests {
         let (race, due) = run(1.0);
         assert_eq!(due.len(), 16);
         assert_eq!(race.nominees(), [3, 2, 1]);
-        assert!(matches!(race.raced()[3], Raced::Measured { pairs: 2, mean } if (mean - 1.3_f64.ln()).abs() < 1e-9));
+        assert!(
+            matches!(race.raced()[3], Raced::Measured { pairs: 2, mean } if (mean - 1.3_f64.ln()).abs() < 1e-9)
+        );
     }
 }

@@ -142,7 +142,12 @@ fn objective(config: &mut Config, raw: Field<Objective>, layer: &Layer<'_>) -> R
         && !matches!(objective, Objective::Throughput | Objective::Latency)
     {
         let found = format!("{:?}", objective.name());
-        return Err(layer.error("objective", &spanned, found, "throughput or latency under strategy moilanen"));
+        return Err(layer.error(
+            "objective",
+            &spanned,
+            found,
+            "throughput or latency under strategy moilanen",
+        ));
     }
     config.objective = objective;
     Ok(())

@@ -268,13 +268,7 @@ impl Config {
             seed: None,
             on_exit: OnExit::default(),
             hints: None,
-            timing: LoopConfig {
-                window: WindowPolicy::default(),
-                debounce: 2,
-                slice,
-                settle,
-                children: 8,
-            },
+            timing: LoopConfig { window: WindowPolicy::default(), debounce: 2, slice, settle, children: 8 },
             rule: Rule::Ours,
             thresholds: Thresholds::default(),
             genetic: GeneticConfig {

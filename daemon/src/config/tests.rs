@@ -83,12 +83,20 @@ fn the_strategy_brings_its_own_defaults_wherever_it_is_named() {
     assert_eq!(published.objective, Objective::Throughput);
     let ours = load_text("").unwrap();
     assert_eq!(ours.strategy, StrategyName::Confirmed);
-    assert_eq!((ours.timing.slice, ours.timing.settle), (Nanos::from_millis(4_000), Nanos::from_millis(2_000)));
+    assert_eq!(
+        (ours.timing.slice, ours.timing.settle),
+        (Nanos::from_millis(4_000), Nanos::from_millis(2_000))
+    );
     assert_eq!(ours.objective, Objective::Balanced);
-    let flags =
-        RawConfig { strategy: Some(toml::Spanned::new(0..0, StrategyName::Moilanen)), ..RawConfig::default() };
+    let flags = RawConfig {
+        strategy: Some(toml::Spanned::new(0..0, StrategyName::Moilanen)),
+        ..RawConfig::default()
+    };
     let config = load(&[], flags).unwrap();
     assert_eq!(config, Config::of(StrategyName::Moilanen));
     let error = load_text("objective = \"tail\"\nstrategy = \"moilanen\"\n").unwrap_err();
-    assert!(error.starts_with("/config.toml:1: objective") && error.contains("throughput or latency"), "{error}");
+    assert!(
+        error.starts_with("/config.toml:1: objective") && error.contains("throughput or latency"),
+        "{error}"
+    );
 }

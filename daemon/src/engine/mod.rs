@@ -11,7 +11,10 @@ mod score;
 mod search;
 mod windows;
 
-pub use event::{Clamp, DeviceEvent, Evaluation, Event, Reason, VoidReason};
+pub use event::{
+    Against, BackedOff, CampaignBegun, CampaignEnded, Clamp, DeviceEvent, Evaluation, Event, GainTold,
+    Nominated, Purpose, RacedSettings, Reason, SliceTold, TrialTold, Violation, VoidReason,
+};
 pub use genes::{GeneMap, GeneMapError, settings_by_name, settings_of};
 pub use score::{Measured, idle, score};
 pub use search::Search;

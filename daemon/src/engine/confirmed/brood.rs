@@ -1,6 +1,6 @@
 //! Where a campaign's candidates come from: a bred population, held to a region around the incumbent.
 
-use genetic::{Fitness, FirstSpread, Genome, Moilanen, MoilanenConfig, Mutation, PoolError, Space};
+use genetic::{FirstSpread, Fitness, Genome, Moilanen, MoilanenConfig, Mutation, PoolError, Space};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -47,6 +47,22 @@ impl Brood {
         self.pool.space()
     }
 
+    /// A first generation over other genes.
+    #[must_use]
+    pub fn over(&self, space: Space) -> Self {
+        let candidates = self.pool.children().len();
+        // The number of candidates was accepted once.
+        Self::new(space, candidates, self.seed).unwrap_or_else(|_| self.clone())
+    }
+
+    /// Takes a gene out; whether there was such a one.
+    ///
+    /// # Errors
+    /// Where no other would remain.
+    pub fn retire(&mut self, name: &str) -> Result<bool, PoolError> {
+        self.pool.retire_gene(name)
+    }
+
     /// The candidates of campaign `number`: first what is `remembered`, then the population, each within the region
     /// around the incumbent, none the incumbent itself and no two alike.
     ///
@@ -59,7 +75,8 @@ impl Brood {
         number: u64,
     ) -> Vec<Candidate> {
         let mut rng = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let around = Around { space: self.pool.space().clone(), incumbent: incumbent.clone(), region: *region };
+        let around =
+            Around { space: self.pool.space().clone(), incumbent: incumbent.clone(), region: *region };
         let mut memory: Vec<Genome> = Vec::new();
         for genome in remembered {
             if let Ok(genome) = around.space.admit(genome) {
@@ -240,7 +257,10 @@ mod tests {
         let home = space.defaults();
         let mut brood = Brood::new(space, 12, 1).unwrap();
         let candidates = brood.candidates(&home, &TrustRegion::default(), &[], 1);
-        assert_eq!(candidates.iter().map(|candidate| &candidate.genome).collect::<Vec<_>>(), [&Genome(vec![1])]);
+        assert_eq!(
+            candidates.iter().map(|candidate| &candidate.genome).collect::<Vec<_>>(),
+            [&Genome(vec![1])]
+        );
         brood.breed(&candidates, &[Raced::Struck]);
     }
 
