@@ -4,16 +4,22 @@
 //! write, and what else happened; [`Engine::step`] answers with [`Action`]s, of which only the runner's guard
 //! carries out those that write. So the whole of decision-making runs in tests under a virtual clock.
 
+mod bench;
 mod event;
 mod genes;
+#[cfg(test)]
+mod samples;
 mod score;
 mod search;
+mod slice;
 mod windows;
 
+pub use bench::{Bench, BenchConfig, Look, OpenSlice, Settle, Settling, SliceEnd, SliceTimes};
 pub use event::{Clamp, DeviceEvent, Evaluation, Event, Reason, VoidReason};
 pub use genes::{GeneMap, GeneMapError, settings_by_name, settings_of};
 pub use score::{Measured, idle, score};
 pub use search::Search;
+pub use slice::{Waiter, batch, saturation, slice, slice_score};
 pub use windows::{Change, ClosedWindow, Windows};
 
 use crate::config::{Config, Mode};

@@ -75,6 +75,7 @@ impl Bench {
             latency: Some(sampler::Latencies::default()),
             in_flight: InFlight::default(),
             io_ticks: Nanos::ZERO,
+            time_in_queue: Nanos::ZERO,
             errors: None,
         };
         Self {

@@ -78,6 +78,7 @@ impl SyntheticSource {
                 latency: None,
                 in_flight: InFlight::default(),
                 io_ticks: Nanos::ZERO,
+                time_in_queue: Nanos::ZERO,
                 errors: None,
             },
             bios: Snapshot::default(),
