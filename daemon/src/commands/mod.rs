@@ -13,6 +13,7 @@ mod status;
 mod table;
 
 pub(crate) use genes::acceptable;
+pub(crate) use table::gain;
 
 use crate::cli::{Cli, CompletionsArgs, Once, Roots};
 use clap::CommandFactory;

@@ -3,7 +3,8 @@
 use super::clock::{Clock, Wake};
 use crate::config::{Config, Mode};
 use crate::engine::{
-    Action, AppliedSettings, Clamp, DeviceEvent, Engine, Event, Input, Moment, Probing, Reason, Search,
+    Action, AppliedSettings, Clamp, ConfirmedEntry, DeviceEvent, Engine, Event, Input, Moment, Probing,
+    Reason, Strategy,
 };
 use block_types::{DevNo, Knob, Nanos, Settings};
 use sampler::{Sample, SamplerError, Source};
@@ -18,7 +19,7 @@ pub trait Sink: Send + Sync {
     fn event(&self, event: &DeviceEvent);
 
     /// Keeps what a search has learned.
-    fn keep(&self, device: &str, search: &Search);
+    fn keep(&self, device: &str, strategy: &Strategy);
 }
 
 /// What a loop can be told.
@@ -65,6 +66,10 @@ pub struct DeviceView {
     pub yielded: Vec<Knob>,
     /// Stored genes by fingerprint.
     pub top: Vec<(String, Option<f64>, Settings)>,
+    /// What is known by fingerprint, under the `confirmed` strategy.
+    pub confirmed: Option<BTreeMap<String, ConfirmedEntry>>,
+    /// Whether the default is in force because the fingerprint changes too often.
+    pub settled: bool,
     /// The last warning.
     pub last_error: Option<String>,
 }
@@ -150,7 +155,7 @@ impl<C: Clock> DeviceLoop<C> {
             Err(Failure::Vanished) => (Ended::Vanished, "the device is gone".to_owned()),
             Err(Failure::Broken(why)) => (Ended::Failed(why.clone()), why),
         };
-        self.sink.keep(&self.name, self.engine.search());
+        self.sink.keep(&self.name, self.engine.strategy());
         self.finish(why);
         ended
     }
@@ -204,13 +209,17 @@ impl<C: Clock> DeviceLoop<C> {
                     Vec::new()
                 }
                 Action::Keep => {
-                    self.sink.keep(&self.name, self.engine.search());
+                    self.sink.keep(&self.name, self.engine.strategy());
                     Vec::new()
                 }
                 Action::Probe(probing) => {
                     self.source
                         .set_active(self.devno, probing == Probing::Attached)
                         .map_err(|error| Failure::Broken(error.to_string()))?;
+                    Vec::new()
+                }
+                Action::Mark(at) => {
+                    self.source.mark(self.devno, at).map_err(|error| Failure::Broken(error.to_string()))?;
                     Vec::new()
                 }
                 Action::LookForForeign => {
@@ -282,13 +291,13 @@ impl<C: Clock> DeviceLoop<C> {
         for failed in &applied.failed {
             self.warn(format!("{failed}; it is left alone from now on"));
         }
-        let search = self.engine.search();
+        let strategy = self.engine.strategy();
         self.emit(Event::Applied {
             at_ns: applied.at.0,
             reason,
             class: self.engine.class(),
-            generation: search.pool().generation(),
-            child: search.child(),
+            generation: strategy.generation(),
+            child: strategy.child(),
             settings: applied.in_force,
             quick_at_ns: applied.quick_at.0,
             freezing_ms: applied.freezing.as_millis_f64(),
@@ -319,7 +328,7 @@ impl<C: Clock> DeviceLoop<C> {
     }
 
     fn view(&self) -> DeviceView {
-        let search = self.engine.search();
+        let strategy = self.engine.strategy();
         DeviceView {
             name: self.name.clone(),
             mode: self.mode,
@@ -328,13 +337,15 @@ impl<C: Clock> DeviceLoop<C> {
             in_force: self.engine.in_force().clone(),
             class: self.engine.class(),
             last_window: self.engine.last_window().cloned(),
-            generation: search.pool().generation(),
-            child: search.child(),
+            generation: strategy.generation(),
+            child: strategy.child(),
             voids: self.engine.voids().clone(),
             scored: self.engine.scored(),
             notes: self.notes.clone(),
             yielded: self.engine.yielded().iter().copied().collect(),
-            top: search.top(),
+            top: strategy.top(),
+            confirmed: strategy.confirmed().map(|confirmed| confirmed.entries()),
+            settled: strategy.confirmed().is_some_and(|confirmed| confirmed.is_settled()),
             last_error: self.last_error.clone(),
         }
     }

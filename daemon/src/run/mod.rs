@@ -1,6 +1,8 @@
 //! `tunerd run`: the loops, what they stand on, and the process around them.
 
 mod clock;
+#[cfg(test)]
+mod confirmed_tests;
 #[cfg(unix)]
 mod desk;
 mod device;

@@ -5,7 +5,7 @@ use super::device::Parts;
 use super::memory::Memory;
 use super::supervisor::{Fleet, RunError};
 use crate::config::{Config, Mode};
-use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Search};
+use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Subject};
 use block_types::{Elevator, Knob, Settings};
 use kernfs::{Disk, Identity, Kernel};
 use sampler::{Duty, Opened, Request, Watched};
@@ -132,10 +132,15 @@ pub(super) fn prepare<C: Clock>(
         .iter()
         .filter(|setting| genes.knobs().contains(&setting.knob) || setting.knob == Knob::Scheduler)
         .collect();
-    let pool = memory.pool(&name, &genes, config, fleet.seed)?;
     let mut notes = offer.notes.clone();
     notes.extend(genes.notes().iter().cloned());
-    let search = Search::new(name.clone(), config.clone(), genes, pool, memory.library().clone());
+    let subject = Subject {
+        device: name.clone(),
+        rotational: identity.rotational,
+        originals: originals.clone(),
+        seed: fleet.seed,
+    };
+    let strategy = memory.strategy(subject, genes, config)?;
     let started = DeviceEvent {
         device: name.clone(),
         event: Event::Started {
@@ -144,12 +149,12 @@ pub(super) fn prepare<C: Clock>(
             source: fleet.source.kind().to_string(),
             source_reason: fleet.why.clone(),
             originals: originals.clone(),
-            genes: search.genes().knobs(),
+            genes: strategy.genes().knobs(),
             seed: fleet.seed,
             notes: notes.clone(),
         },
     };
-    let engine = Engine::new(config.clone(), search, tuned, clock.now());
+    let engine = Engine::new(config.clone(), strategy, tuned, clock.now());
     let parts = Parts {
         name,
         devno: identity.devno,

@@ -26,6 +26,7 @@ mod thrash;
 pub use chapter::Chapter;
 pub use incumbent::{Confirmation, Incumbent, Lapsed};
 pub use saved::{ConfirmedEntry, Saved, Standing};
+pub use slices::in_words;
 
 use super::bench::{Bench, BenchConfig, OpenSlice, Settle, SliceEnd};
 use super::event::{Event, Purpose, Reason};

@@ -50,6 +50,18 @@ impl fmt::Display for VoidReason {
     }
 }
 
+impl From<trials::Void> for VoidReason {
+    fn from(void: trials::Void) -> Self {
+        match void {
+            trials::Void::Idle => Self::NoArrivals,
+            trials::Void::FingerprintChanged => Self::FingerprintChanged,
+            trials::Void::Suspended => Self::Suspended,
+            trials::Void::ForeignWrite => Self::ForeignWrite,
+            trials::Void::DeviceError => Self::DeviceError,
+        }
+    }
+}
+
 /// Why settings were put in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
