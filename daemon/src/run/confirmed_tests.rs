@@ -257,8 +257,13 @@ impl Run {
 
 impl Outcome {
     fn promoted(&self) -> Vec<&TrialTold> {
-        let told = |event| if let Event::Promoted(told) = event { Some(&**told) } else { None };
-        self.events.iter().filter_map(told).collect()
+        let mut all = Vec::new();
+        for event in &self.events {
+            if let Event::Promoted(told) = event {
+                all.push(&**told);
+            }
+        }
+        all
     }
 
     fn slices(&self) -> impl Iterator<Item = &SliceTold> {
@@ -268,8 +273,13 @@ impl Outcome {
     }
 
     fn violations(&self) -> Vec<&crate::engine::Violation> {
-        let told = |event| if let Event::Violation(told) = event { Some(&**told) } else { None };
-        self.events.iter().filter_map(told).collect()
+        let mut all = Vec::new();
+        for event in &self.events {
+            if let Event::Violation(told) = event {
+                all.push(&**told);
+            }
+        }
+        all
     }
 
     /// What the store would say is in force for reads.
@@ -309,25 +319,30 @@ fn a_real_gain_is_found_confirmed_and_kept() {
     assert!(!outcome.events.iter().any(|event| matches!(event, Event::GainLapsed(_))));
     let checks = outcome.slices().filter(|slice| slice.purpose == Purpose::GainCheck).count();
     assert!(checks >= 4, "the default was looked at {checks} times");
-    // What looking costs: the share of the slices under the default, times what is lost in them.
-    let defaults = outcome.slices().filter(|slice| slice.settings == Settings::new()).count();
-    assert_eq!(defaults, 0, "every slice says what was in force");
+    for event in &outcome.events {
+        if let Event::GainChecked(told) = event
+            && let (Some(share), Some(estimate)) = (told.default_share, told.estimate)
+        {
+            let gain = estimate.gain().max(told.confirmed_gain);
+            assert!(share * gain / (1.0 + gain) < 0.025, "a share of {share} at a gain of {gain}");
+        }
+    }
 }
 
 #[test]
 fn where_nothing_matters_hardly_anything_is_promoted() {
     let mut promoted = 0;
-    for seed in 0..6 {
-        let outcome = Run::of(1_200).seed(seed).go(|_, _| Doing::reads(500.0));
+    for seed in 0..3 {
+        let outcome = Run::of(900).seed(seed).go(|_, _| Doing::reads(500.0));
         promoted += outcome.restored().promoted().len();
         assert!(outcome.violations().len() <= 4, "{:?}", outcome.violations());
     }
-    assert!(promoted <= 2, "{promoted} promotions in six runs of several campaigns each");
+    assert!(promoted <= 1, "{promoted} promotions in three runs of several campaigns each");
 }
 
 #[test]
 fn a_gain_that_disappears_lapses_and_the_default_is_back() {
-    let outcome = Run::of(5_400)
+    let outcome = Run::of(3_600)
         .go(|seconds, settings| Doing::reads(if seconds < 1_500.0 { hill(settings) } else { 700.0 }));
     outcome.restored();
     let promoted = outcome.promoted().iter().map(|told| told.at_ns).min().expect("nothing was promoted");
@@ -447,17 +462,17 @@ fn an_idle_disk_is_left_alone() {
 #[test]
 fn drift_and_a_neighbour_promote_nothing() {
     let mut promoted = 0;
-    for seed in 0..3 {
+    for seed in 0..2 {
         let drift = Run::of(1_200)
             .seed(seed)
             .go(|seconds, _| Doing::reads(500.0 * (1.0 + 0.3 * (seconds / 90.0).sin())));
-        let neighbour = Run::of(1_200).seed(seed).go(move |seconds, _| {
+        let neighbour = Run::of(700).seed(seed).go(move |seconds, _| {
             let dice = StdRng::seed_from_u64((seconds / 3.0) as u64 ^ (seed << 32)).random::<f64>();
             Doing::reads(if dice < 0.1 { 250.0 } else { 500.0 })
         });
         promoted += drift.restored().promoted().len() + neighbour.restored().promoted().len();
     }
-    assert!(promoted <= 2, "{promoted} promotions in six runs");
+    assert!(promoted <= 1, "{promoted} promotions in four runs");
 }
 
 #[test]
@@ -567,5 +582,7 @@ fn hints_put_in_force_what_is_confirmed_and_search_nothing() {
         }
         _ => false,
     });
-    assert!(hinted);
+    let applied: Vec<&Event> =
+        outcome.events.iter().filter(|event| matches!(event, Event::Applied { .. })).collect();
+    assert!(hinted, "{wanted:?}: {applied:?}");
 }
