@@ -7,7 +7,7 @@ use crate::engine::{
     Confirmed, DeviceEvent, Engine, Event, GeneMap, Purpose, Reason, Saved, SliceTold, Strategy, Subject,
     TrialTold,
 };
-use block_types::{DevNo, Elevator, Knob, KnobValue, Nanos, Setting, Settings};
+use block_types::{DevNo, Elevator, Knob, KnobValue, Nanos, Settings};
 use fingerprint::Snapshot;
 use genetic::{Library, LibraryConfig};
 use kernfs::Disk;
@@ -566,20 +566,15 @@ fn what_an_administrator_writes_is_theirs_and_no_longer_tried() {
 #[test]
 fn hints_put_in_force_what_is_confirmed_and_search_nothing() {
     let saved = two_incumbents();
-    let wanted: Vec<Setting> = saved.chapters["read-random-small"]
-        .incumbent
-        .as_ref()
-        .map(|incumbent| incumbent.confirmation.settings().iter().collect())
-        .unwrap();
+    let incumbent = saved.chapters["read-random-small"].incumbent.clone().unwrap();
+    let wanted = incumbent.confirmation.settings().get(Knob::FifoBatch);
     let mut run = Run { saved, ..Run::of(60) };
     run.config.mode = Mode::Hints;
     let outcome = run.go(|_, _| Doing::reads(500.0));
     outcome.restored();
     assert_eq!(outcome.slices().count(), 0);
     let hinted = outcome.events.iter().any(|event| match event {
-        Event::Applied { reason: Reason::Hints, settings, .. } => {
-            wanted.iter().all(|setting| settings.get(setting.knob) == Some(setting.value))
-        }
+        Event::Applied { reason: Reason::Hints, settings, .. } => settings.get(Knob::FifoBatch) == wanted,
         _ => false,
     });
     let applied: Vec<&Event> =

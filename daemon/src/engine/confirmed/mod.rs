@@ -122,6 +122,8 @@ pub struct Confirmed {
     thrash: Thrash,
     retired: BTreeSet<String>,
     in_force: Settings,
+    /// What was asked for last. The kernel rounds some values: what reads back differs for ever, and is in force.
+    asked: Option<Settings>,
     last_sample: Option<Box<Sample>>,
     unix_ms: u64,
     /// Chapters whose campaign comes from an earlier run and was not told of yet.
@@ -163,6 +165,7 @@ impl Confirmed {
             .collect();
         Ok(Self {
             in_force: subject.originals.clone(),
+            asked: None,
             subject,
             config,
             genes,
@@ -257,7 +260,14 @@ impl Confirmed {
     }
 
     fn is_in_force(&self, settings: &Settings) -> bool {
-        settings.iter().all(|setting| self.in_force.get(setting.knob) == Some(setting.value))
+        self.asked.as_ref() == Some(settings)
+            || settings.iter().all(|setting| self.in_force.get(setting.knob) == Some(setting.value))
+    }
+
+    /// Has settings put in force.
+    fn apply(&mut self, settings: Settings, reason: Reason, actions: &mut Vec<Action>) {
+        self.asked = Some(settings.clone());
+        actions.push(Action::Apply { settings, reason });
     }
 
     /// Puts settings in force; where they are already, nothing is written and the phase is entered at once.
@@ -268,7 +278,7 @@ impl Confirmed {
             self.rest_for(now, self.dwell());
         } else {
             self.phase = Phase::Putting;
-            actions.push(Action::Apply { settings: home, reason });
+            self.apply(home, reason, actions);
         }
     }
 
@@ -364,7 +374,7 @@ impl Confirmed {
                 let defaults = self.defaults();
                 actions.push(Action::Mark(None));
                 if !self.is_in_force(&defaults) {
-                    actions.push(Action::Apply { settings: defaults, reason: Reason::TooManyChanges });
+                    self.apply(defaults, Reason::TooManyChanges, actions);
                 }
             }
             Ruling::Stay => {}
@@ -409,6 +419,7 @@ impl Confirmed {
     pub(super) fn yield_knobs(&mut self, now: Nanos, knobs: &[Knob], actions: &mut Vec<Action>) {
         for knob in knobs {
             self.in_force.0.remove(knob);
+            self.asked = None;
             if !self.retired.insert(knob.name().to_owned()) {
                 continue;
             }
@@ -424,6 +435,8 @@ impl Confirmed {
     pub(super) fn hold(&mut self, now: Nanos, actions: &mut Vec<Action>) {
         self.interrupt(now, Void::Suspended, actions);
         actions.push(Action::Mark(None));
+        // The originals come next, and not from here.
+        self.asked = None;
         self.phase = Phase::Held { begun: !matches!(self.phase, Phase::Waiting) || self.class.is_some() };
     }
 

@@ -76,7 +76,7 @@ impl Confirmed {
             _ => Reason::Incumbent,
         };
         self.phase = Phase::Applying(task);
-        actions.push(Action::Apply { settings, reason });
+        self.apply(settings, reason, actions);
     }
 
     /// The task's settings are in force: its slice is open.
@@ -130,7 +130,7 @@ impl Confirmed {
             Look::TakeBack(_) => {
                 self.phase = Phase::TakingBack { task, open };
                 let settings = self.home();
-                actions.push(Action::Apply { settings, reason: Reason::TakenBack });
+                self.apply(settings, Reason::TakenBack, actions);
             }
         }
     }
