@@ -127,6 +127,7 @@ impl SyntheticSource {
                 state.count(work, bios.round() as u64);
                 if bios >= 0.5 {
                     state.sample.io_ticks += Nanos(step);
+                    state.sample.time_in_queue += Nanos(16 * step);
                     state.sample.first_bio_at.get_or_insert(state.at);
                 }
             }
