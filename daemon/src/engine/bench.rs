@@ -26,8 +26,8 @@ use sampler::Sample;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use trials::{
-    Abort, Arm, Guard, GuardConfig, Judgement, Outcome, Saturation, Slice, TrialError, Violations, Void,
-    Watch,
+    Abort, Arm, Guard, GuardConfig, Judgement, Outcome, Saturation, Slice, SliceScore, TrialError,
+    Violations, Void, Watch,
 };
 
 /// How long settings settle before they are scored: the longer of a time and a number of completions, up to a cap.
@@ -117,6 +117,8 @@ pub struct SliceEnd {
     pub outcome: Outcome,
     /// What was measured; `None` where the slice did not get so far.
     pub measured: Option<Slice>,
+    /// The score of an aborted slice from its first look to the abort, for who goes on all the same; `None` otherwise.
+    pub so_far: Option<SliceScore>,
     /// When.
     pub times: SliceTimes,
     /// Bios that had been submitted before the settings were in force and completed in the scored time: shown, never
@@ -229,6 +231,10 @@ impl OpenSlice {
             arm: self.arm,
             outcome,
             measured: pieces.and_then(|(begin, end)| slice(begin, end)),
+            so_far: self.abort.and_then(|_| {
+                let (first, last) = (self.first.as_ref()?, self.last.as_ref()?);
+                slice_score(first, last, self.saturation).ok()
+            }),
             times: self.times(ended, back),
             carried: pieces.map_or(0, |(begin, end)| carried(end).saturating_sub(carried(begin))),
         }

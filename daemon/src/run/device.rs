@@ -1,14 +1,15 @@
 //! One device's loop: waits, samples, asks the engine, and lets the guard write.
 
+use super::apply::apply;
 use super::clock::{Clock, Wake};
 use crate::config::{Config, Mode};
 use crate::engine::{
-    Action, AppliedSettings, Clamp, ConfirmedEntry, DeviceEvent, Engine, Event, Input, Moment, Probing,
-    Reason, Strategy,
+    Action, AppliedSettings, ConfirmedEntry, DeviceEvent, Engine, Event, Input, Moment, Probing, Reason,
+    Strategy,
 };
 use block_types::{DevNo, Knob, Nanos, Settings};
 use sampler::{Sample, SamplerError, Source};
-use schedulers::{Guard, GuardError, PutBack, plan};
+use schedulers::{Guard, GuardError, PutBack};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -258,33 +259,7 @@ impl<C: Clock> DeviceLoop<C> {
         let Some(guard) = &mut self.guard else {
             return Err(Failure::Broken("a write was asked for in a mode that never writes".to_owned()));
         };
-        let wanted: Settings = wanted
-            .iter()
-            .filter(|setting| {
-                !self.refused.contains(&setting.knob) && !guard.yielded().contains(&setting.knob)
-            })
-            .collect();
-        let mut outcome = Outcome::default();
-        let (quick, freezing) = plan(guard.current(), &wanted).split_freezing();
-        outcome.take(guard.apply(&quick)?);
-        let quick_at = self.clock.now();
-        if !freezing.is_empty() {
-            outcome.take(guard.apply(&freezing)?);
-            // A freezing write can undo a quick one: max_sectors_kb sets read_ahead_kb back, a switch of the
-            // scheduler resets its knobs.
-            outcome.take(guard.apply(&plan(guard.current(), &wanted).without(&outcome.settled()))?);
-        }
-        let at = self.clock.now();
-        let in_force = guard.current().iter().filter(|setting| wanted.get(setting.knob).is_some()).collect();
-        self.refused.extend(outcome.refused);
-        Ok(AppliedSettings {
-            at,
-            quick_at,
-            freezing: if freezing.is_empty() { Nanos::ZERO } else { at - quick_at },
-            in_force,
-            clamped: outcome.clamped,
-            failed: outcome.failed,
-        })
+        Ok(apply(guard, &self.clock, wanted, &mut self.refused)?)
     }
 
     fn emit_applied(&mut self, applied: AppliedSettings, reason: Reason) {
@@ -363,32 +338,5 @@ impl From<GuardError> for Failure {
             GuardError::Vanished { .. } => Self::Vanished,
             other => Self::Broken(other.to_string()),
         }
-    }
-}
-
-/// What several plans in a row came to.
-#[derive(Default)]
-struct Outcome {
-    clamped: Vec<Clamp>,
-    failed: Vec<String>,
-    refused: BTreeSet<Knob>,
-}
-
-impl Outcome {
-    fn take(&mut self, applied: schedulers::Applied) {
-        self.clamped.extend(applied.clamped.iter().map(|clamp| Clamp {
-            knob: clamp.knob,
-            wanted: clamp.wanted,
-            read_back: clamp.read_back,
-        }));
-        for failure in applied.failed {
-            self.refused.insert(failure.knob);
-            self.failed.push(failure.to_string());
-        }
-    }
-
-    /// Knobs that are as the kernel wants them: writing them again would clamp or fail again.
-    fn settled(&self) -> BTreeSet<Knob> {
-        self.clamped.iter().map(|clamp| clamp.knob).chain(self.refused.iter().copied()).collect()
     }
 }

@@ -173,7 +173,7 @@ pub(super) fn state_name(scheduler: &str, objective: Objective) -> String {
 }
 
 /// A seed from the operating system, where none is given.
-pub(super) fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     use rand::{RngCore, SeedableRng};
     rand::rngs::StdRng::from_os_rng().next_u64()
 }

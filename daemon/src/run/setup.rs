@@ -176,7 +176,7 @@ pub(super) fn scheduler_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Puts back what a run that died has left, so that its settings are not taken for the originals.
-fn clear_up(kernel: &Arc<dyn Kernel>, config: &Config, name: &str) -> Result<(), RunError> {
+pub(crate) fn clear_up(kernel: &Arc<dyn Kernel>, config: &Config, name: &str) -> Result<(), RunError> {
     // Waiting for a process that lives would be in vain; one that was killed ends when its last write has.
     if let Some(pid) = schedulers::holder_of(&config.run_dir, name)
         && lives(kernel.as_ref(), pid)

@@ -6,7 +6,6 @@
 //! the window (a CUSUM of e-values): where the gain is at half for ever, a false alarm comes once in 1/α pairs on
 //! average or more rarely, and where it is larger, far more rarely.
 
-use block_types::Nanos;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use trials::{
@@ -15,7 +14,7 @@ use trials::{
 };
 
 /// How many pairs are remembered.
-pub const RECENT: usize = 32;
+pub(super) const RECENT: usize = 32;
 /// A gain is taken for gone at evidence of 1/α.
 const ALPHA: f64 = 0.005;
 /// Gains below 1 % are none.
@@ -39,7 +38,7 @@ pub struct GainWatch {
 
 /// What a slice brought.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Looked {
+pub(super) enum Looked {
     /// The other slice of the pair is due.
     HalfPair,
     /// The pair says nothing about the objective.
@@ -74,7 +73,7 @@ impl GainWatch {
     }
 
     /// Takes the score of the slice that was due.
-    pub fn record(&mut self, score: SliceScore) -> Looked {
+    pub(super) fn record(&mut self, score: SliceScore) -> Looked {
         let due = self.next();
         let Some(first) = self.first.take() else {
             self.first = Some(score);
@@ -158,12 +157,6 @@ impl GainWatch {
                     .is_some_and(|centre| centre < least)
         })
     }
-}
-
-/// How long a look at the default takes beside the incumbent: a slice and its settling.
-#[must_use]
-pub fn look_time(slice: Nanos, settle: Nanos) -> Nanos {
-    slice + settle
 }
 
 #[cfg(test)]

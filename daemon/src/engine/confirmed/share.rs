@@ -8,14 +8,14 @@ use block_types::Nanos;
 use serde::{Deserialize, Serialize};
 
 /// The most that looking may cost, as a share of the objective.
-pub const PRICE: f64 = 0.02;
+pub(super) const PRICE: f64 = 0.02;
 /// The most time that looking may take, whatever it costs.
-pub const MOST: f64 = 0.10;
+pub(super) const MOST: f64 = 0.10;
 
 /// The share of the time that the default settings get, where the incumbent's gain over them is `gain` (0.1 for
 /// +10 %).
 #[must_use]
-pub fn default_share(gain: f64) -> f64 {
+pub(super) fn default_share(gain: f64) -> f64 {
     if gain.is_nan() || gain <= 0.0 {
         return MOST;
     }

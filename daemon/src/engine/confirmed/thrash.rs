@@ -8,13 +8,13 @@ use block_types::Nanos;
 
 /// How many changes may be followed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ThrashLimits {
+pub(super) struct ThrashLimits {
     /// How many in a row.
-    pub burst: u32,
+    pub(super) burst: u32,
     /// How many a minute in the long run.
-    pub per_minute: u32,
+    pub(super) per_minute: u32,
     /// How long without a change counts as calm.
-    pub calm: Nanos,
+    pub(super) calm: Nanos,
 }
 
 impl Default for ThrashLimits {
@@ -26,7 +26,7 @@ impl Default for ThrashLimits {
 
 /// What to do about a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ruling {
+pub(super) enum Ruling {
     /// Put what suits the new workload in force.
     Follow,
     /// Too many: put the default in force, and stay with it.
@@ -37,7 +37,7 @@ pub enum Ruling {
 
 /// Counts changes.
 #[derive(Clone, Debug)]
-pub struct Thrash {
+pub(super) struct Thrash {
     limits: ThrashLimits,
     tokens: f64,
     at: Nanos,
@@ -48,12 +48,12 @@ pub struct Thrash {
 impl Thrash {
     /// With all tokens there.
     #[must_use]
-    pub fn new(limits: ThrashLimits) -> Self {
+    pub(super) fn new(limits: ThrashLimits) -> Self {
         Self { limits, tokens: f64::from(limits.burst), at: Nanos::ZERO, settled: None }
     }
 
     /// A change was confirmed.
-    pub fn changed(&mut self, now: Nanos) -> Ruling {
+    pub(super) fn changed(&mut self, now: Nanos) -> Ruling {
         self.refill(now);
         if let Some(last) = &mut self.settled {
             *last = now;
@@ -68,7 +68,7 @@ impl Thrash {
     }
 
     /// Whether it has become calm: then the loop follows again. True once.
-    pub fn calmed(&mut self, now: Nanos) -> bool {
+    pub(super) fn calmed(&mut self, now: Nanos) -> bool {
         let calm = self.settled.is_some_and(|last| now.saturating_sub(last) >= self.limits.calm);
         if calm {
             self.settled = None;
@@ -79,12 +79,12 @@ impl Thrash {
 
     /// Whether the loop has settled for the default.
     #[must_use]
-    pub const fn is_settled(&self) -> bool {
+    pub(super) const fn is_settled(&self) -> bool {
         self.settled.is_some()
     }
 
     /// Forgets that it had settled, as after a pause.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.settled = None;
     }
 
