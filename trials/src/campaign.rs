@@ -57,7 +57,7 @@ pub enum CampaignEnd {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Stage {
-    Race(Race),
+    Race(Box<Race>),
     Confirm { trial: Box<Trial>, candidate: u32, waiting: Vec<u32> },
     Ended(CampaignEnd),
 }
@@ -87,7 +87,7 @@ impl Campaign {
         let mut campaign = Self {
             config,
             seed,
-            stage: Stage::Race(race),
+            stage: Stage::Race(Box::new(race)),
             tried: Vec::new(),
             race_slices: VoidCounts::default(),
             raced: Vec::new(),

@@ -7,6 +7,8 @@ mod ab;
 mod config;
 mod devices;
 mod doctor;
+mod explain;
+mod export;
 mod fingerprint;
 mod genes;
 mod restore;
@@ -90,6 +92,8 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Pause(args) => status::pause(&args, out),
         Once::Resume(args) => status::resume(&args, out),
         Once::Ab(args) => ab::ab(&args, out),
+        Once::Explain(args) => explain::explain(&args, out),
+        Once::Export(args) => export::export(&args, out),
         Once::Genes(command) => genes::genes(command, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),

@@ -4,8 +4,8 @@ use super::tests::{Deed, EventfulClock, deed};
 use super::*;
 use crate::config::{Config, Mode};
 use crate::engine::{
-    Confirmed, DeviceEvent, Engine, Event, GeneMap, Purpose, Reason, Saved, SliceTold, Strategy, Subject,
-    TrialTold,
+    Confirmed, DeviceEvent, Engine, Event, GeneMap, MeasuredOn, Purpose, Reason, Saved, SliceTold, Strategy,
+    Subject, TrialTold,
 };
 use block_types::{DevNo, Elevator, Knob, KnobValue, Nanos, Settings};
 use fingerprint::Snapshot;
@@ -229,8 +229,13 @@ impl Run {
         let guard = Some(Guard::take(disk.clone(), &guard).unwrap());
         let keeper = Arc::new(Keeper::default());
         let tuned: Settings = before.iter().filter(|setting| genes.knobs().contains(&setting.knob)).collect();
-        let subject =
-            Subject { device: DEVICE.to_owned(), rotational: true, originals: before.clone(), seed };
+        let subject = Subject {
+            device: DEVICE.to_owned(),
+            rotational: true,
+            originals: before.clone(),
+            seed,
+            measured_on: MeasuredOn::default(),
+        };
         let library = Library::new(LibraryConfig::default()).unwrap();
         let strategy = Confirmed::new(subject, config.clone(), genes, library, saved).unwrap();
         let deeds: VecDeque<(Nanos, Deed)> = deeds.into_iter().map(|(s, deed)| (at(s), deed)).collect();

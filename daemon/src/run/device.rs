@@ -4,8 +4,8 @@ use super::apply::apply;
 use super::clock::{Clock, Wake};
 use crate::config::{Config, Mode};
 use crate::engine::{
-    Action, AppliedSettings, ConfirmedEntry, DeviceEvent, Engine, Event, Input, Moment, Probing, Reason,
-    Strategy,
+    Action, AppliedSettings, Confirmed, ConfirmedEntry, DeviceEvent, Engine, Event, Input, Moment, Probing,
+    Reason, Strategy,
 };
 use block_types::{DevNo, Knob, Nanos, Settings};
 use sampler::{Sample, SamplerError, Source};
@@ -319,8 +319,8 @@ impl<C: Clock> DeviceLoop<C> {
             notes: self.notes.clone(),
             yielded: self.engine.yielded().iter().copied().collect(),
             top: strategy.top(),
-            confirmed: strategy.confirmed().map(|confirmed| confirmed.entries()),
-            settled: strategy.confirmed().is_some_and(|confirmed| confirmed.is_settled()),
+            confirmed: strategy.confirmed().map(Confirmed::entries),
+            settled: strategy.confirmed().is_some_and(Confirmed::is_settled),
             last_error: self.last_error.clone(),
         }
     }

@@ -5,7 +5,7 @@ use super::device::Parts;
 use super::memory::Memory;
 use super::supervisor::{Fleet, RunError};
 use crate::config::{Config, Mode};
-use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Subject};
+use crate::engine::{DeviceEvent, Engine, Event, GeneMap, MeasuredOn, Subject};
 use block_types::{Elevator, Knob, Settings};
 use kernfs::{Disk, Identity, Kernel};
 use sampler::{Duty, Opened, Request, Watched};
@@ -139,6 +139,7 @@ pub(super) fn prepare<C: Clock>(
         rotational: identity.rotational,
         originals: originals.clone(),
         seed: fleet.seed,
+        measured_on: MeasuredOn { model: identity.model.clone(), kernel: kernel_release() },
     };
     let strategy = memory.strategy(subject, genes, config)?;
     let started = DeviceEvent {
@@ -168,6 +169,10 @@ pub(super) fn prepare<C: Clock>(
         notes,
     };
     Ok(Prepared { parts, started, scheduler })
+}
+
+fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// The scheduler names under which a population may have been kept for a device.

@@ -10,7 +10,7 @@ use super::memory::{Memory, fresh_seed};
 use super::supervisor::RunError;
 use super::synthetic::{SyntheticSource, demo_script};
 use crate::config::{Config, Mode};
-use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Subject};
+use crate::engine::{DeviceEvent, Engine, Event, GeneMap, MeasuredOn, Subject};
 use block_types::{Elevator, Knob, KnobValue, Nanos};
 use kernfs::fake::{FakeDisk, FakeKernel};
 use kernfs::{Disk, Kernel};
@@ -53,7 +53,14 @@ pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> R
     let guard = Guard::take(disk.clone(), &guard).map_err(|error| failed(&error))?;
     let originals = guard.originals().clone();
     let tuned = originals.iter().filter(|setting| genes.knobs().contains(&setting.knob)).collect();
-    let subject = Subject { device: DEVICE.to_owned(), rotational: true, originals: originals.clone(), seed };
+    let measured_on = MeasuredOn { model: None, kernel: "a fake kernel".to_owned() };
+    let subject = Subject {
+        device: DEVICE.to_owned(),
+        rotational: true,
+        originals: originals.clone(),
+        seed,
+        measured_on,
+    };
     let strategy = memory.strategy(subject, genes, &config)?;
     let why = "a made-up workload; nothing here was measured on a disk";
     sink.event(&DeviceEvent {

@@ -192,6 +192,7 @@ impl Confirmed {
         let (class, unix_ms, seed) = (self.class, self.unix_ms, self.seed());
         let objective = self.config.objective.of_trials();
         let home = self.home();
+        let measured_on = self.subject.measured_on.clone();
         let Some(chapter) = self.chapter() else { return };
         let Some(running) = chapter.running.take() else { return };
         let raced = running.campaign.raced();
@@ -210,7 +211,7 @@ impl Confirmed {
                 let before = chapter.incumbent.take();
                 let against = if before.is_some() { Against::Incumbent } else { Against::Default };
                 // Of a chain of gains the recent pairs with the default know better than the sum.
-                let known = before.as_ref().and_then(|before| before.over_default()).map(|it| it.log_ratio);
+                let known = before.as_ref().and_then(Incumbent::over_default).map(|it| it.log_ratio);
                 let step = tried.estimate.map_or(0.0, |estimate| estimate.log_ratio);
                 let gain = known.or(before.map(|it| it.watch.confirmed())).unwrap_or(0.0) + step;
                 chapter.incumbent = Some(Incumbent {
@@ -223,6 +224,8 @@ impl Confirmed {
                         alpha: tried.alpha,
                         slices: tried.slices,
                         unix_ms,
+                        default: space.by_name(&space.defaults()),
+                        measured_on,
                     },
                     watch: GainWatch::new(
                         objective,

@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trials::{Estimate, VoidCounts};
 
+/// What a setting was measured on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredOn {
+    /// The drive's model; `None` where the driver tells none.
+    pub model: Option<String>,
+    /// The kernel's release, such as `6.18.5`.
+    pub kernel: String,
+}
+
 /// How a setting was confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confirmation {
@@ -27,6 +36,10 @@ pub struct Confirmation {
     pub slices: VoidCounts,
     /// When, ms since 1970.
     pub unix_ms: u64,
+    /// The default genes of the time, by name.
+    pub default: BTreeMap<String, u64>,
+    /// Where.
+    pub measured_on: MeasuredOn,
 }
 
 impl Confirmation {

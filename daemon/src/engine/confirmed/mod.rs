@@ -24,7 +24,7 @@ mod slices;
 mod thrash;
 
 pub use chapter::Chapter;
-pub use incumbent::{Confirmation, Incumbent, Lapsed};
+pub use incumbent::{Confirmation, Incumbent, Lapsed, MeasuredOn};
 pub use saved::{ConfirmedEntry, Saved, Standing};
 pub use slices::in_words;
 
@@ -101,6 +101,8 @@ pub struct Subject {
     pub originals: Settings,
     /// The seed of its random choices.
     pub seed: u64,
+    /// What confirmed settings are said to be measured on.
+    pub measured_on: MeasuredOn,
 }
 
 /// The strategy at work on one device.
