@@ -50,7 +50,9 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         part(&mut report, options)?;
     }
     report.fact("seed", options.seed);
-    report.note("simulated noise: no kernel and no device; the limits are one-sided, of Clopper and Pearson, 95 %");
+    report.note(
+        "simulated noise: no kernel and no device; the limits are one-sided, of Clopper and Pearson, 95 %",
+    );
     report.note(
         "gaussian and heavy-tailed (Student's t, 3 degrees of freedom): independent slices, SD 10 %; drifting: a first-order \
          autoregressive drift (0.9, SD 15 %) and 6 % of each slice; stalled: that, and one slice in 20 keeps only 5 to 50 % \
@@ -145,7 +147,11 @@ fn power(report: &mut Report, options: &Options) -> Result<()> {
         series.push(Series { name: kind.to_string(), trace: Trace::Line, points });
     }
     let columns = ["noise", "gain", "promoted", "slices to confirm", "found alone", "slices alone"];
-    report.table("One better candidate of twelve (48 slices of race before), and the same alone", &columns, rows);
+    report.table(
+        "One better candidate of twelve (48 slices of race before), and the same alone",
+        &columns,
+        rows,
+    );
     report.fact("power", values);
     let met = slowest.is_some_and(|slices| slices <= 40);
     report.verdict("slices to confirm +10 %, median, worst noise", "≤ 40", or_never(slowest), met);
@@ -217,7 +223,8 @@ fn coverage(report: &mut Report, options: &Options) -> Result<()> {
                 "no_difference": tally.no_difference }));
         }
     }
-    let columns = ["noise", "gain", "covered", "lower limit 95 %", "both limits", "better/worse/no difference"];
+    let columns =
+        ["noise", "gain", "covered", "lower limit 95 %", "both limits", "better/worse/no difference"];
     report.table("Does the 95 % interval hold the truth when the trial stops?", &columns, rows);
     report.fact("coverage", values);
     report.verdict("coverage at stopping, worst", "≥ 94 %", per_cent(least), least >= 0.94);

@@ -3,10 +3,14 @@
 //! [`parse`] is the only entry. It answers `--help` and `--version` as text to print, and wrong usage as one
 //! line; nothing here acts on anything.
 
+mod ab;
+mod confirmed;
 mod run;
 mod shared;
 mod usage;
 
+pub use ab::{AbArgs, AbObjective, AdviseArgs};
+pub use confirmed::{ExplainArgs, ExportArgs, ExportFormat};
 pub use run::{Duty, RunArgs};
 pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
 pub use usage::{Answer, parse};
@@ -53,6 +57,12 @@ pub enum Once {
     Resume(SteerArgs),
     /// Watch what a disk is doing, one line per window; writes nothing.
     Fingerprint(FingerprintArgs),
+    /// Compare two settings of a disk on live traffic, under guard, and put everything back.
+    Ab(Box<AbArgs>),
+    /// Say what is in force on a disk and why: what was confirmed, what was rejected, and by which evidence.
+    Explain(ExplainArgs),
+    /// Write confirmed settings as a udev rule, a TuneD profile, a shell script or JSON.
+    Export(Box<ExportArgs>),
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),

@@ -10,7 +10,7 @@ use super::memory::{Memory, fresh_seed};
 use super::supervisor::RunError;
 use super::synthetic::{SyntheticSource, demo_script};
 use crate::config::{Config, Mode};
-use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Search};
+use crate::engine::{DeviceEvent, Engine, Event, GeneMap, MeasuredOn, Subject};
 use block_types::{Elevator, Knob, KnobValue, Nanos};
 use kernfs::fake::{FakeDisk, FakeKernel};
 use kernfs::{Disk, Kernel};
@@ -42,7 +42,7 @@ pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> R
     let clock = Arc::new(VirtualClock::until(begin, begin + length.unwrap_or(LENGTH).into()));
     let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), demo_script(), seed));
     let mut memory = Memory::open(&config)?;
-    memory.recall(DEVICE, Elevator::MqDeadline.name(), config.objective);
+    memory.recall(DEVICE, Elevator::MqDeadline.name(), &config);
     let offer = Offer::read(&disk).map_err(|error| failed(&error))?;
     let genes = GeneMap::new(&offer, &config).map_err(|error| failed(&error))?;
     let recorder = memory.recorder(&config, seed, kernel.as_ref());
@@ -52,9 +52,16 @@ pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> R
     let guard = GuardConfig { state_dir: config.state_dir.clone(), run_dir: config.run_dir.clone() };
     let guard = Guard::take(disk.clone(), &guard).map_err(|error| failed(&error))?;
     let originals = guard.originals().clone();
-    let pool = memory.pool(DEVICE, &genes, &config, seed)?;
     let tuned = originals.iter().filter(|setting| genes.knobs().contains(&setting.knob)).collect();
-    let search = Search::new(DEVICE.to_owned(), config.clone(), genes, pool, memory.library().clone());
+    let measured_on = MeasuredOn { model: None, kernel: "a fake kernel".to_owned() };
+    let subject = Subject {
+        device: DEVICE.to_owned(),
+        rotational: true,
+        originals: originals.clone(),
+        seed,
+        measured_on,
+    };
+    let strategy = memory.strategy(subject, genes, &config)?;
     let why = "a made-up workload; nothing here was measured on a disk";
     sink.event(&DeviceEvent {
         device: DEVICE.to_owned(),
@@ -64,7 +71,7 @@ pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> R
             source: "synthetic".to_owned(),
             source_reason: why.to_owned(),
             originals: originals.clone(),
-            genes: search.genes().knobs(),
+            genes: strategy.genes().knobs(),
             seed,
             notes: Vec::new(),
         },
@@ -72,7 +79,7 @@ pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> R
     let parts = Parts {
         name: DEVICE.to_owned(),
         devno: disk.devno().map_err(|error| failed(&error))?,
-        engine: Engine::new(config.clone(), search, tuned, begin),
+        engine: Engine::new(config.clone(), strategy, tuned, begin),
         guard: (config.mode != Mode::Observe).then_some(guard),
         source,
         clock,
