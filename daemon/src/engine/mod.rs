@@ -8,7 +8,7 @@ mod bench;
 mod event;
 mod genes;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod score;
 mod search;
 mod slice;
