@@ -57,6 +57,8 @@ pub enum Once {
     Fingerprint(FingerprintArgs),
     /// Compare two settings of a disk on live traffic, under guard, and put everything back.
     Ab(Box<AbArgs>),
+    /// Watch a disk, write nothing, and say which settings are worth comparing and why.
+    Advise(AdviseArgs),
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),

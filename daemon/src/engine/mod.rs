@@ -12,6 +12,7 @@ pub(crate) mod samples;
 mod score;
 mod search;
 mod slice;
+mod standstill;
 mod windows;
 
 pub use bench::{Bench, BenchConfig, Look, OpenSlice, Settle, Settling, SliceEnd, SliceTimes};
