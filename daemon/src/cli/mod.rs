@@ -63,6 +63,8 @@ pub enum Once {
     Explain(ExplainArgs),
     /// Write confirmed settings as a udev rule, a TuneD profile, a shell script or JSON.
     Export(Box<ExportArgs>),
+    /// Watch a disk, write nothing, and say which settings are worth comparing and why.
+    Advise(AdviseArgs),
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),

@@ -4,6 +4,7 @@
 //! [`finish`] turns that into a line on standard error and an exit status.
 
 mod ab;
+mod advise;
 mod config;
 mod devices;
 mod doctor;
@@ -94,6 +95,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Ab(args) => ab::ab(&args, out),
         Once::Explain(args) => explain::explain(&args, out),
         Once::Export(args) => export::export(&args, out),
+        Once::Advise(args) => advise::advise(&args, out),
         Once::Genes(command) => genes::genes(command, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
