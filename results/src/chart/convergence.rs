@@ -5,7 +5,7 @@ use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes, widen};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Groups, Point, Scene};
-use super::style::{BAND, FRAME, INK, LABEL, MARGIN, Rgb, SMALL, SOFT_INK};
+use super::style::{BAND, FRAME, INK, LABEL, Look, MARGIN, Rgb, SMALL, SOFT_INK, WHITE};
 use super::text::{Ruler, Weight};
 
 /// The time of one arm on one workload, over its runs.
@@ -130,7 +130,7 @@ impl ConvergenceChart {
             marks.push((Swatch::HollowBar, "a null: nothing to converge to".to_owned()));
         }
         let scale = self.axis.scale;
-        let swatch = |look: super::style::Look| match scale {
+        let swatch = |look: Look| match scale {
             Scale::Linear => Swatch::Bar(look.colour),
             Scale::Log10 => Swatch::Marker(look, Fill::Solid),
         };
@@ -166,10 +166,7 @@ impl ConvergenceChart {
                     field.draw(&mut scene, bars, centre, group.reduction == Reduction::Null);
                 }
             }
-            None => {
-                let at = Point { x: (left + right) / 2.0, y: top + HEIGHT / 2.0 };
-                scene.text(at, "no data", LABEL, Weight::Regular, Anchor::Middle, SOFT_INK);
-            }
+            None => panel.say_no_data(&mut scene),
         }
         let left_out = tally.note();
         let told = self.notes.iter().map(String::as_str).chain(left_out.as_deref());
@@ -208,16 +205,14 @@ impl ConvergenceChart {
 }
 
 impl ConvergenceGroup {
-    /// Wide enough for its bars and for the longest word under them.
+    /// Wide enough for its bars, for the longest word of its name and for its reductions.
     fn width(&self, ruler: &Ruler, slot: f64, chart: &ConvergenceChart) -> f64 {
+        let width = |text: &str, size, weight| ruler.width(text, size, weight);
         let words = self.words(chart);
-        let longest = words
-            .iter()
-            .flat_map(|(words, size, weight, _)| {
-                words.split_whitespace().map(|word| ruler.width(word, *size, *weight))
-            })
-            .fold(100.0, f64::max);
-        (self.bars.len().max(1) as f64 * slot + BETWEEN_GROUPS).max(longest + 12.0)
+        let whole = words.iter().skip(1).map(|(text, size, weight, _)| width(text, *size, *weight));
+        let name = self.workload.split_whitespace().map(|word| width(word, LABEL, Weight::Bold));
+        let longest = whole.chain(name).fold(0.0, f64::max);
+        (self.bars.len().max(1) as f64 * slot + BETWEEN_GROUPS).max(longest + 16.0)
     }
 
     fn words(&self, chart: &ConvergenceChart) -> Vec<(String, f64, Weight, Rgb)> {
@@ -225,42 +220,48 @@ impl ConvergenceGroup {
             Reduction::Null => "null: no reduction".to_owned(),
             Reduction::Unknown => "not computed".to_owned(),
             Reduction::Share { value, .. } if !value.is_finite() => "not computed".to_owned(),
-            Reduction::Share { value, interval } => match interval {
-                // Shorter by 85 % to 94 % is −94 % to −85 %.
-                Some((low, high)) if low.is_finite() && high.is_finite() => {
-                    format!("{} % [{}, {}]", change(value), change(low.max(high)), change(low.min(high)))
+            Reduction::Share { value, interval } => {
+                let interval = interval.filter(|(low, high)| low.is_finite() && high.is_finite());
+                let ends = interval.map(|(low, high)| [low.max(high), low.min(high)]);
+                let digits = digits(ends.into_iter().flatten().chain([value]));
+                match ends {
+                    // Shorter by 85 % to 94 % is −94 % to −85 %.
+                    Some([low, high]) => format!(
+                        "ours {} % [{}, {}]",
+                        change(value, digits),
+                        change(low, digits),
+                        change(high, digits)
+                    ),
+                    None => format!("ours {} %", change(value, digits)),
                 }
-                _ => format!("{} %", change(value)),
-            },
+            }
         };
-        let mut words = vec![
-            (self.workload.clone(), LABEL, Weight::Bold, INK),
-            (format!("ours {ours}").replace("ours null", "null"), SMALL, Weight::Regular, INK),
-        ];
+        let mut words =
+            vec![(self.workload.clone(), LABEL, Weight::Bold, INK), (ours, SMALL, Weight::Regular, INK)];
         if let Some(published) = self.published.filter(|share| share.is_finite()) {
-            let text = format!("{} {} %", chart.published_name, change(published));
+            let text =
+                format!("{} {} %", chart.published_name, change(published, digits([published].into_iter())));
             words.push((text, SMALL, Weight::Regular, SOFT_INK));
         }
         words
     }
 }
 
+/// How many digits after the point tell these shares apart from a total reduction.
+fn digits(mut shares: impl Iterator<Item = f64>) -> usize {
+    usize::from(shares.any(|share| share > 0.985 && share < 1.0))
+}
+
 /// A share by which something became shorter, as a change in per cent: 0.893 is "−89".
-fn change(shorter: f64) -> String {
+fn change(shorter: f64, digits: usize) -> String {
     let per_cent = (-shorter * 100.0).clamp(-99_999.0, 99_999.0);
-    // Close to a total reduction the digit after the point is what there is to see.
-    let text = if (99.0..100.0).contains(&per_cent.abs()) || (per_cent.abs() < 1.0 && per_cent.abs() >= 0.05)
-    {
-        format!("{:.1}", per_cent.abs())
-    } else {
-        format!("{:.0}", per_cent.abs())
-    };
+    let size = format!("{:.digits$}", per_cent.abs());
     let sign = match per_cent {
-        _ if text == "0" => "±",
+        _ if size.chars().all(|letter| matches!(letter, '0' | '.')) => "±",
         below if below < 0.0 => "−",
         _ => "+",
     };
-    format!("{sign}{text}")
+    format!("{sign}{size}")
 }
 
 impl Held<'_> {
@@ -301,28 +302,32 @@ impl Field<'_> {
         let linear = self.reach.scale() == Scale::Linear;
         let zero = if linear { self.y(0.0) } else { self.panel.bottom };
         let mut top = zero;
-        if let Some(time) = bar.time {
-            let y = self.y(time);
+        let whole = bar.time.map(|time| self.y(time));
+        if let (Some(y), true) = (whole, linear) {
             let (from, to) =
                 (Point { x: x - BAR / 2.0, y: y.min(zero) }, Point { x: x + BAR / 2.0, y: y.max(zero) });
-            match (linear, null) {
-                (true, true) => scene.hollow(from, to, look.colour),
-                (true, false) => scene.rectangle(from, to, look.colour),
-                (false, true) => scene.marker(Point { x, y }, look, Fill::Hollow),
-                (false, false) => scene.marker(Point { x, y }, look, Fill::Solid),
+            if null {
+                scene.hollow(from, to, look.colour);
+            } else {
+                scene.rectangle(from, to, look.colour);
             }
-            top = if linear { y.min(zero) } else { y - 4.0 };
+            top = from.y;
         }
         if let Some((low, high)) = bar.interval {
             let (low, high) = (self.y(low), self.y(high));
             // A white edge, so that it is seen on a dark bar as well as above it.
-            for (width, colour) in [(3.5, super::style::WHITE), (1.5, INK)] {
+            for (width, colour) in [(3.5, WHITE), (1.5, INK)] {
                 scene.line(Point { x, y: low }, Point { x, y: high }, width, colour);
                 for y in [low, high] {
                     scene.line(Point { x: x - 4.5, y }, Point { x: x + 4.5, y }, width, colour);
                 }
             }
             top = top.min(high);
+        }
+        if let (Some(y), false) = (whole, linear) {
+            let fill = if null { Fill::Hollow } else { Fill::Solid };
+            scene.marker(Point { x, y }, look, fill);
+            top = top.min(y - 5.0);
         }
         if bar.time.is_some() && bar.bar.censored > 0 {
             scene.arrow(Point { x, y: top - 7.0 }, INK);

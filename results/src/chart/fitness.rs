@@ -6,7 +6,7 @@ use super::layout::{Swatch, header, notes};
 use super::scene::{Fill, Groups, Point, Scene};
 use super::style::MARGIN;
 use super::text::Ruler;
-use super::time::{Series, Span, draw_run};
+use super::time::{Series, Span, Trace, draw_run};
 use super::timeline::{CHILD, Field, Placed, Ribbon, Timeline};
 
 /// Fitness over time, with the workload as a ribbon above it and a mark wherever stored genes were brought back.
@@ -28,7 +28,7 @@ pub struct FitnessChart {
     pub reintroductions: Vec<f64>,
     /// When each child's slice was, and what it scored.
     pub children: Vec<(f64, f64)>,
-    /// "incumbent", "default". Where a point cannot be drawn the line breaks.
+    /// "incumbent", "default". A line breaks where a point cannot be drawn and where the workload changes.
     pub lines: Vec<Series>,
     /// Stand under the panel, one paragraph each.
     pub notes: Vec<String>,
@@ -51,14 +51,25 @@ impl FitnessChart {
             Some((tally.admit(Scale::Linear, Some(*time))?, value))
         };
         let children: Vec<(f64, f64)> = self.children.iter().filter_map(&mut admit).collect();
+        let changes: Vec<f64> = ribbon.changes().collect();
         let mut runs: Vec<(&Series, Vec<(f64, f64)>)> = Vec::new();
         for line in &self.lines {
-            let mut run = Vec::new();
+            let mut run: Vec<(f64, f64)> = Vec::new();
             for point in &line.points {
-                match admit(point) {
-                    Some(point) => run.push(point),
-                    None => runs.push((line, std::mem::take(&mut run))),
+                let Some(point) = admit(point) else {
+                    runs.push((line, std::mem::take(&mut run)));
+                    continue;
+                };
+                // The fitness of one workload says nothing of that of another.
+                let change = run.last().and_then(|(before, value)| {
+                    let change = changes.iter().find(|at| *before < **at && **at <= point.0)?;
+                    Some((*change, *value))
+                });
+                if let Some(end) = change {
+                    run.extend((line.trace == Trace::Steps).then_some(end));
+                    runs.push((line, std::mem::take(&mut run)));
                 }
+                run.push(point);
             }
             runs.push((line, run));
         }

@@ -143,6 +143,10 @@ impl<'a> Held<'a> {
         };
         held.children = points(&panel.children, &mut held, tally);
         held.leader = points(&panel.leader, &mut held, tally);
+        if held.children.is_empty() && held.leader.is_empty() {
+            // A default alone is no data.
+            return held;
+        }
         held.default = panel.default.as_ref().and_then(|value| held.spot(panel.axis.scale, value, tally));
         held
     }

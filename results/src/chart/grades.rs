@@ -139,6 +139,11 @@ impl Grades {
         (edge(first), edge(first + 1))
     }
 
+    /// Between the cell of zero and the others.
+    pub(crate) fn gap(&self) -> Option<(f64, f64)> {
+        (self.zero && !self.edges.is_empty()).then_some((ZERO, ZERO + GAP))
+    }
+
     /// Where an admitted value lies, in pixels from the low end.
     pub(crate) fn place(&self, value: f64) -> f64 {
         if self.is_zero(value) { ZERO / 2.0 } else { self.at(self.share(self.counted(value))) }

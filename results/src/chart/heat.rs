@@ -5,7 +5,7 @@ use super::figure::{ChartError, Figure, groups};
 use super::grades::{Grades, admit};
 use super::layout::{Swatch, header, notes, widen};
 use super::scene::{Anchor, Fill, Point, Scene};
-use super::style::{FRAME, INK, LABEL, Look, MARGIN, MARKER_RADIUS, SMALL, SOFT_INK, warmth};
+use super::style::{FRAME, INK, LABEL, Look, MARGIN, MARKER_RADIUS, SMALL, SOFT_INK, WHITE, warmth};
 use super::text::{Ruler, Weight};
 
 /// What was measured at one place.
@@ -57,7 +57,7 @@ pub struct HeatMap {
 
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 300.0;
-const CAPTION: f64 = 24.0;
+const CAPTION: f64 = 28.0;
 const BEFORE_BAR: f64 = 34.0;
 const BAR: f64 = 18.0;
 const SHADES: u32 = 128;
@@ -121,6 +121,14 @@ impl HeatMap {
         match (&held, &colours) {
             (Some(held), Some(colours)) => {
                 scene.hatch(corner, end);
+                if let Some((from, to)) = held.across.gap() {
+                    let to = Point { x: left + to, y: bottom };
+                    scene.rectangle(Point { x: left + from, y: top }, to, WHITE);
+                }
+                if let Some((from, to)) = held.up.gap() {
+                    let lower = Point { x: left + WIDTH, y: bottom - from };
+                    scene.rectangle(Point { x: left, y: bottom - to }, lower, WHITE);
+                }
                 held.draw_cells(&mut scene, colours, left, bottom);
                 for (mark, across, up) in &marks {
                     let at = Point { x: left + held.across.place(*across), y: bottom - held.up.place(*up) };

@@ -49,12 +49,17 @@ impl Panel {
                 self.vertical(scene, self.at(tick.share), self.bottom, 1.0, GRID);
             }
         } else {
-            let at = Point { x: self.centre(), y: (self.top + self.bottom) / 2.0 };
-            scene.text(at, "no data", LABEL, Weight::Regular, Anchor::Middle, SOFT_INK);
+            self.say_no_data(scene);
         }
         let (left, right) = (Point { x: self.left, y: self.bottom }, Point { x: self.right, y: self.bottom });
         scene.line(left, right, 1.0, FRAME);
         self.vertical(scene, self.left, self.bottom, 1.0, FRAME);
+    }
+
+    /// Says so in the middle of the panel.
+    pub(crate) fn say_no_data(&self, scene: &mut Scene) {
+        let at = Point { x: self.centre(), y: (self.top + self.bottom) / 2.0 };
+        scene.text(at, "no data", LABEL, Weight::Regular, Anchor::Middle, SOFT_INK);
     }
 
     /// Ticks and caption under the panel. Returns where the caption ends.

@@ -83,13 +83,18 @@ impl<'a> Ribbon<'a> {
         }
     }
 
+    /// When the workload changes.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = f64> + '_ {
+        self.spans.iter().skip(1).map(|(_, from, _)| *from)
+    }
+
     /// Where the workload changes, as faint lines through a field.
     fn draw_changes(&self, scene: &mut Scene, panel: &Panel) {
         if self.spans.len() > MOST_CHANGES {
             return;
         }
-        for (_, from, _) in self.spans.iter().skip(1) {
-            if let Some(x) = panel.x(*from) {
+        for change in self.changes() {
+            if let Some(x) = panel.x(change) {
                 let (from, to) = (Point { x, y: panel.top }, Point { x, y: panel.bottom });
                 scene.line(from, to, 1.0, FRAME);
             }
@@ -112,8 +117,12 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
+    fn is_empty(&self) -> bool {
+        self.values.is_none() && self.words.is_empty()
+    }
+
     fn whole(&self) -> f64 {
-        let axis = if self.values.is_some() || self.words.is_empty() { self.height } else { 0.0 };
+        let axis = if self.values.is_some() || self.is_empty() { self.height } else { 0.0 };
         axis + self.words.len() as f64 * WORD
     }
 }
@@ -124,6 +133,7 @@ pub(crate) struct Placed<'a> {
     panel: Panel,
     /// Where the axis ends and the words begin.
     axis_bottom: f64,
+    end: f64,
 }
 
 impl Placed<'_> {
@@ -152,9 +162,9 @@ impl Placed<'_> {
         Some(self.axis_bottom + (index as f64 + 0.5) * WORD)
     }
 
-    /// The right end of the axis of time: what holds until the end is drawn up to here.
+    /// The end of the latest time there is: what holds until the end is drawn up to here.
     pub(crate) fn end(&self) -> f64 {
-        self.panel.right - PADDING
+        self.end
     }
 }
 
@@ -164,6 +174,8 @@ pub(crate) struct Timeline<'a> {
     pub(crate) fields: Vec<Field<'a>>,
     pub(crate) time: Axis,
     reach: Option<Reach>,
+    /// Of all times the latest.
+    last: f64,
     left: f64,
 }
 
@@ -177,7 +189,9 @@ impl<'a> Timeline<'a> {
         times: impl Iterator<Item = f64> + Clone,
     ) -> Self {
         let across = Along::Across(WIDTH - 2.0 * PADDING);
-        let reach = Reach::around(Scale::Linear, Origin::Data, times.chain(ribbon.times()), across, ruler);
+        let times = times.chain(ribbon.times());
+        let last = times.clone().fold(f64::NEG_INFINITY, f64::max);
+        let reach = Reach::around(Scale::Linear, Origin::Data, times, across, ruler);
         let labels = fields.iter().flat_map(|field| {
             let ticks = field.values.iter().flat_map(|reach| &reach.ticks).map(|tick| tick.label.as_str());
             ticks.chain(field.words.iter().copied())
@@ -187,7 +201,7 @@ impl<'a> Timeline<'a> {
             .map(|name| ruler.width(name, LABEL, Weight::Regular))
             .chain(labels.map(|label| ruler.width(label, SMALL, Weight::Regular)))
             .fold(24.0, f64::max);
-        Self { ribbon, fields, time, reach, left: MARGIN + widest + 10.0 }
+        Self { ribbon, fields, time, reach, last, left: MARGIN + widest + 10.0 }
     }
 
     /// How wide the figure is.
@@ -219,9 +233,13 @@ impl<'a> Timeline<'a> {
             widen(scene, at.x + ruler.width(&field.caption, LABEL, Weight::Regular));
             end = panel(y, y + field.whole());
             end.draw_grid(scene);
+            if field.is_empty() && end.reach.is_some() {
+                end.say_no_data(scene);
+            }
             let axis_bottom = end.bottom - field.words.len() as f64 * WORD;
             end.draw_upright(scene, field.values.as_ref(), axis_bottom);
-            let placed = Placed { field, panel: end, axis_bottom };
+            let until = end.x(self.last).unwrap_or(end.right);
+            let placed = Placed { field, panel: end, axis_bottom, end: until };
             for word in &field.words {
                 let Some(y) = placed.word_y(word) else { continue };
                 let [from, to] = placed.across(y);
