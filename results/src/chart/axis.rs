@@ -133,6 +133,14 @@ impl Along {
         }
     }
 
+    /// How far a label reaches from its tick.
+    pub(crate) fn half(self, label: &str, ruler: &Ruler) -> f64 {
+        match self {
+            Self::Across(_) => ruler.width(label, SMALL, Weight::Regular) / 2.0,
+            Self::Up(_) => SMALL / 2.0,
+        }
+    }
+
     /// The same way on another length.
     pub(crate) fn of(self, length: f64) -> Self {
         match self {
@@ -281,12 +289,7 @@ impl Reach {
 /// Whether the labels of `ticks` keep apart.
 pub(crate) fn labels_fit(ticks: &[Tick], along: Along, ruler: &Ruler) -> bool {
     let ends = |tick: &Tick| {
-        let (centre, half) = match along {
-            Along::Across(length) => {
-                (tick.share * length, ruler.width(&tick.label, SMALL, Weight::Regular) / 2.0)
-            }
-            Along::Up(length) => (tick.share * length, SMALL / 2.0),
-        };
+        let (centre, half) = (tick.share * along.length(), along.half(&tick.label, ruler));
         (centre - half, centre + half)
     };
     ticks.windows(2).all(|pair| match pair {

@@ -70,6 +70,11 @@ impl Grades {
                 }
             }
         }
+        if zero {
+            let zero_end = ZERO / 2.0 + along.half("0", ruler) + 5.0;
+            let clear = |tick: &Tick| grades.at(tick.share) - along.half(&tick.label, ruler) >= zero_end;
+            grades.ticks = grades.ticks.iter().filter(|tick| clear(tick)).cloned().collect();
+        }
         Some(grades)
     }
 
@@ -152,7 +157,6 @@ impl Grades {
     /// Labels with their pixels from the low end.
     pub(crate) fn labels(&self) -> impl Iterator<Item = (f64, &str)> {
         let numbers = self.ticks.iter().map(|tick| (self.at(tick.share), tick.label.as_str()));
-        // The label of a number beside the zero may reach over to it; the zero's comes first.
         self.zero.then_some((ZERO / 2.0, "0")).into_iter().chain(numbers)
     }
 

@@ -255,7 +255,7 @@ fn scale() -> impl Strategy<Value = Scale> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn any_convergence_is_well_laid(
