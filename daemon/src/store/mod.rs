@@ -10,6 +10,7 @@
 mod append;
 mod claim;
 mod error;
+mod history;
 mod learned;
 mod recorder;
 mod rows;

@@ -11,12 +11,17 @@ pub(crate) fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(letter),
+            '\r' => {}
             // Neither language has a way to write these.
-            other if other.is_control() || matches!(other, '\u{fffe}' | '\u{ffff}') => {
-                escaped.push('\u{fffd}')
-            }
+            other if other.is_control() || is_noncharacter(other) => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }
     escaped
+}
+
+/// Whether Unicode reserves a code point for the use inside of programs.
+fn is_noncharacter(letter: char) -> bool {
+    let point = u32::from(letter);
+    (0xfdd0..=0xfdef).contains(&point) || point & 0xfffe == 0xfffe
 }
