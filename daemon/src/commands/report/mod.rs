@@ -23,7 +23,7 @@ pub(super) fn report(args: &ReportArgs, out: &mut dyn Write) -> Result<(), Failu
         }
         _ => return Err(Failure::usage("report: name one run, two runs to compare, or a disk by --device")),
     };
-    write(&page, args.out.clone().unwrap_or_else(|| default_path(&name)), out)
+    write(&page, args.out.as_deref().unwrap_or(&default_path(&name)), out)
 }
 
 /// The last part of a run's path, also where it was given as `.`.
@@ -39,12 +39,12 @@ fn default_path(name: &str) -> PathBuf {
     PathBuf::from(format!("report-{name}.html"))
 }
 
-fn write(page: &Page, path: PathBuf, out: &mut dyn Write) -> Result<(), Failure> {
+fn write(page: &Page, path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     if path.as_os_str() == "-" {
         out.write_all(page.html().as_bytes())?;
         return Ok(());
     }
-    page.write(&path).map_err(Failure::failed)?;
+    page.write(path).map_err(Failure::failed)?;
     writeln!(out, "wrote {}", path.display())?;
     Ok(())
 }
