@@ -150,7 +150,7 @@ fn of_a_disk_there_is_its_work_its_search_and_what_it_learned() {
         "What each slice scored by throughput",
         "Every child's genes",
         "read_ahead_kb (KiB), log scale",
-        "fifo_batch, log scale",
+        "fifo_batch (requests), log scale",
         "best child of the last generation",
         "time since the first slice (s)",
         "nothing arrived",
