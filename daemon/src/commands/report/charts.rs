@@ -147,8 +147,10 @@ fn knob_axis(knob: Knob) -> Axis {
 }
 
 fn gene(knob: Knob, value: KnobValue) -> GeneValue {
+    // A value with a meaning of its own, such as 0 = off, is not one on the axis.
+    let special = |number: u64| info(knob).is_some_and(|info| info.specials.contains(&number));
     match (scale(knob), value.number()) {
-        (Some(_), Some(number)) => GeneValue::Number(number as f64),
+        (Some(_), Some(number)) if !special(number) => GeneValue::Number(number as f64),
         _ => GeneValue::Word(value.to_string()),
     }
 }
