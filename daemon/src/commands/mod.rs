@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod fingerprint;
 mod genes;
+mod report;
 mod restore;
 mod status;
 mod table;
@@ -97,6 +98,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Export(args) => export::export(&args, out),
         Once::Advise(args) => advise::advise(&args, out),
         Once::Genes(command) => genes::genes(command, out),
+        Once::Report(args) => report::report(&args, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
         Once::Completions(args) => completions(&args, out),
