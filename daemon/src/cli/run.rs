@@ -134,6 +134,23 @@ pub(super) fn duration(text: &str) -> Result<Nanos, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
+/// Parses the name of a format of traces, for clap.
+pub(super) fn trace_format(text: &str) -> Result<super::TraceFormat, String> {
+    if text == "auto" {
+        return Ok(super::Told(None));
+    }
+    text.parse().map(|format| super::Told(Some(format))).map_err(|error| format!("{error}, or \"auto\""))
+}
+
+/// Parses the name of a chart's file, for clap.
+pub(super) fn picture(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("svg" | "png") => Ok(path),
+        _ => Err("expected a name that ends in .svg or .png".to_owned()),
+    }
+}
+
 fn duration_text(text: &str) -> Result<String, String> {
     duration(text).map(|_checked| text.to_owned())
 }

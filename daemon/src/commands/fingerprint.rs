@@ -16,6 +16,9 @@ use std::sync::mpsc::{Receiver, channel};
 const LOOK: Nanos = Nanos::from_millis(250);
 
 pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some(trace) = &args.recorded.trace {
+        return super::timeline::timeline(trace, args, out);
+    }
     let config = config(args)?;
     let disk = find(args)?;
     let identity = disk.identity().map_err(Failure::failed)?;
@@ -53,11 +56,12 @@ pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result
 fn config(args: &FingerprintArgs) -> Result<Config, Failure> {
     let mut config = Config { rule: args.rule, ..Config::default() };
     let window = &mut config.timing.window;
-    if args.window < Nanos::from_millis(20) {
-        return Err(Failure::usage(format_args!("--window: found {}, expected at least 20 ms", args.window)));
+    let least = args.window.unwrap_or(window.min);
+    if least < Nanos::from_millis(20) {
+        return Err(Failure::usage(format_args!("--window: found {least}, expected at least 20 ms")));
     }
-    window.min = args.window;
-    window.max = args.window_max.unwrap_or(window.max.max(args.window));
+    window.min = least;
+    window.max = args.window_max.unwrap_or(window.max.max(least));
     if window.max < window.min {
         return Err(Failure::usage(format_args!(
             "--window-max: found {}, expected at least --window, which is {}",
@@ -69,7 +73,7 @@ fn config(args: &FingerprintArgs) -> Result<Config, Failure> {
 
 /// The disk that was named; of a partition, its disk.
 fn find(args: &FingerprintArgs) -> Result<Disk, Failure> {
-    let named = &args.device.device;
+    let named = args.device.as_deref().unwrap_or_default();
     let found = Disk::find(kernel(&args.roots), &super::resolve(named)).map_err(Failure::failed)?;
     if let Some(partition) = &found.partition {
         super::complain(&format!("{partition} is a partition; this is all of {}", found.disk.name()));

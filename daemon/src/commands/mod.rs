@@ -11,6 +11,7 @@ mod genes;
 mod restore;
 mod status;
 mod table;
+mod timeline;
 
 pub(crate) use genes::acceptable;
 

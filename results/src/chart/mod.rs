@@ -48,6 +48,7 @@ mod style;
 mod tests;
 mod text;
 mod time;
+mod timeline;
 
 pub use axis::{Axis, Scale};
 pub use compare::{CompareChart, CompareRow, Measured};
@@ -55,3 +56,4 @@ pub use figure::{ChartError, Figure};
 pub use range::{Emphasis, RangeChart, RangeRow};
 pub use style::MOST_GROUPS;
 pub use time::{Series, Span, TimeChart, Trace};
+pub use timeline::{Kind, TimelineChart, TimelineWindow};
