@@ -11,7 +11,7 @@ pub use run::{Duty, RunArgs};
 pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
 pub use usage::{Answer, parse};
 
-use block_types::Nanos;
+use block_types::{Bytes, Nanos};
 use clap::{Args, Parser, Subcommand};
 use fingerprint::{Class, Rule};
 use sampler::SourceChoice;
@@ -53,6 +53,8 @@ pub enum Once {
     Resume(SteerArgs),
     /// Watch what a disk is doing, one line per window; writes nothing.
     Fingerprint(FingerprintArgs),
+    /// Record a disk's events into files that blkparse, btt, fio and `fingerprint --trace` read.
+    Record(RecordArgs),
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),
@@ -180,6 +182,32 @@ pub type TraceFormat = Told<blktrace_parser::Format>;
 /// Something named, or left to be told from the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told<T>(pub Option<T>);
+
+/// `tunerd record`.
+#[derive(Clone, Debug, Args)]
+pub struct RecordArgs {
+    /// The disk.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Directory of the recording, made where it is not there: DEVICE.blktrace.0 and so on, one for each CPU
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How long to record
+    #[arg(long = "for", value_name = "DURATION", value_parser = run::duration, default_value = "60s")]
+    pub duration: Nanos,
+    /// How large the files may become together, such as 500M or 4G
+    #[arg(long, value_name = "SIZE", value_parser = run::size, default_value = "1G")]
+    pub max_size: Bytes,
+    /// Where the journal and the lock go.
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
 
 /// Which stored genes are meant.
 #[derive(Clone, Debug, Default, Args)]

@@ -2,7 +2,7 @@
 
 use super::{JsonArg, Roots};
 use crate::config::{Mode, Objective, Ranges, Reintroduce, StrategyName, parse_bytes, parse_duration};
-use block_types::{Knob, Nanos};
+use block_types::{Bytes, Knob, Nanos};
 use clap::{Args, ValueEnum};
 use fingerprint::Rule;
 use std::path::PathBuf;
@@ -140,6 +140,12 @@ pub(super) fn trace_format(text: &str) -> Result<super::TraceFormat, String> {
         return Ok(super::Told(None));
     }
     text.parse().map(|format| super::Told(Some(format))).map_err(|error| format!("{error}, or \"auto\""))
+}
+
+/// Parses a size, for clap; of the units the `iB` may be left out.
+pub(super) fn size(text: &str) -> Result<Bytes, String> {
+    let whole = if text.ends_with(['K', 'M', 'G']) { format!("{text}iB") } else { text.to_owned() };
+    parse_bytes(&whole).map_err(|error| error.to_string())
 }
 
 /// Parses the name of a chart's file, for clap.

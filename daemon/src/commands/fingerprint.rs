@@ -10,7 +10,7 @@ use fingerprint::{Snapshot, WindowLine};
 use kernfs::{Disk, Ineligible};
 use sampler::{Request, Sample, SamplerError, Source, Watched};
 use std::io::Write;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
 /// The longest wait between two looks: a duty cycle measures its rate between them.
 const LOOK: Nanos = Nanos::from_millis(250);
@@ -38,7 +38,7 @@ pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result
         ..Request::new([Watched::of(&identity)])
     };
     // Before the source: an interrupted start must still take down what it has set up.
-    let stop = stop_signals()?;
+    let stop = super::stop_signals()?;
     let opened = sampler::open(disk.kernel(), &request).map_err(|error| match error {
         SamplerError::NoSource { .. } => Failure::nothing(error),
         other => Failure::failed(other),
@@ -79,24 +79,6 @@ fn find(args: &FingerprintArgs) -> Result<Disk, Failure> {
         super::complain(&format!("{partition} is a partition; this is all of {}", found.disk.name()));
     }
     Ok(found.disk)
-}
-
-/// Signals that end the watching: as it should, so that what was set up for it is taken down.
-fn stop_signals() -> Result<Receiver<()>, Failure> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let (sender, receiver) = channel();
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for _ in signals.forever() {
-                if sender.send(()).is_err() {
-                    return;
-                }
-            }
-        })
-        .map_err(Failure::failed)?;
-    Ok(receiver)
 }
 
 /// A disk under watch.

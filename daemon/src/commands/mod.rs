@@ -8,6 +8,7 @@ mod devices;
 mod doctor;
 mod fingerprint;
 mod genes;
+mod record;
 mod restore;
 mod status;
 mod table;
@@ -23,6 +24,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 /// What the exit status says of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Pause(args) => status::pause(&args, out),
         Once::Resume(args) => status::resume(&args, out),
         Once::Genes(command) => genes::genes(command, out),
+        Once::Record(args) => record::record(&args, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
         Once::Completions(args) => completions(&args, out),
@@ -138,6 +141,24 @@ fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<(), Failur
     clap_complete::generate(args.shell, &mut Cli::command(), "tunerd", &mut script);
     out.write_all(&script)?;
     Ok(())
+}
+
+/// Signals that end what goes on: as it should, so that what was set up for it is taken down.
+fn stop_signals() -> Result<Receiver<()>, Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let (sender, receiver) = channel();
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if sender.send(()).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(Failure::failed)?;
+    Ok(receiver)
 }
 
 /// Prints one value as a JSON object, for programs that read one.
