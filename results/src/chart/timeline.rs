@@ -7,7 +7,7 @@ use super::figure::{ChartError, Figure};
 use super::layout::{header, notes};
 use super::panel::Panel;
 use super::scene::{Anchor, Point, Scene};
-use super::style::{FAINT_GRID, FRAME, INK, LABEL, MARGIN, Rgb, SMALL, SOFT_INK};
+use super::style::{FRAME, INK, LABEL, MARGIN, Rgb, SMALL, SOFT_INK, WHITE};
 use super::text::{Ruler, Weight};
 use bins::{Bin, Bins, Range};
 
@@ -222,8 +222,8 @@ impl TimelineChart {
         let width = self.bins.shared_s().map(|width| {
             let (unit, seconds) = time_unit(width * 10.0);
             format!(
-                "Each of the {} bins is {:.3} {unit} long: the class is that of most of its time, lines are means, and \
-                 the bands reach from the least to the greatest window.",
+                "Each of the {} bins is {:.3} {unit} long: the class is that of most of its time, lines are means over \
+                 the windows with I/O, and the bands reach from the least to the greatest of them.",
                 self.bins.len(),
                 width / seconds
             )
@@ -289,8 +289,12 @@ impl TimelineChart {
         quantity: &Quantity,
         x: &dyn Fn(f64) -> Option<f64>,
     ) {
-        let at = Point { x: panel.left, y: panel.top - CAPTION / 2.0 };
+        let at = Point { x: panel.left + 6.0, y: panel.top - CAPTION / 2.0 };
         let caption = quantity.axis.caption();
+        // The lines of the time axis run through all panels, and not through words.
+        let width = ruler.width(&caption, LABEL, Weight::Regular);
+        let corners = (Point { x: at.x - 3.0, y: at.y - 8.0 }, Point { x: at.x + width + 3.0, y: at.y + 8.0 });
+        scene.rectangle(corners.0, corners.1, WHITE);
         scene.text(at, &caption, LABEL, Weight::Regular, Anchor::Start, INK);
         let mut tally = Tally::default();
         let mut admit = |value| tally.admit(quantity.axis.scale, Some(value));
@@ -308,7 +312,11 @@ impl TimelineChart {
         let always = quantity.always.iter().copied().filter(|_| !held.is_empty());
         let values: Vec<f64> = values.chain(always).collect();
         let upright = Along::Up(PANEL - 2.0 * PADDING);
-        let reach = Reach::around(quantity.axis.scale, quantity.origin, values.into_iter(), upright, ruler);
+        let mut reach = Reach::around(quantity.axis.scale, quantity.origin, values.into_iter(), upright, ruler);
+        // A panel this low has room for the ticks' own lines only.
+        if let Some(reach) = &mut reach {
+            reach.faint.clear();
+        }
         panel.draw_upright(scene, reach.as_ref(), panel.bottom);
         let Some(reach) = reach else {
             let at = Point { x: panel.left + WIDTH / 2.0, y: (panel.top + panel.bottom) / 2.0 };
@@ -327,7 +335,7 @@ impl TimelineChart {
         let mut path: Vec<Point> = Vec::new();
         let mut until = f64::NEG_INFINITY;
         for (from, to, range) in &held {
-            if *from > until {
+            if *from > until && !path.is_empty() {
                 scene.path(std::mem::take(&mut path), 1.3, LINE);
             }
             if let (Some(left), Some(right)) = (x(*from), x(*to)) {
@@ -336,9 +344,9 @@ impl TimelineChart {
             }
             until = *to;
         }
-        scene.path(path, 1.3, LINE);
-        scene.items.retain(|item| !matches!(item, super::scene::Item::Line { points, .. } if points.is_empty()));
-        let _ = FAINT_GRID;
+        if !path.is_empty() {
+            scene.path(path, 1.3, LINE);
+        }
     }
 }
 

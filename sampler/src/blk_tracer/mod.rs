@@ -312,9 +312,8 @@ impl Recording {
     }
 
     fn run(&mut self, cpus: &[u32], layout: Layout) -> Result<(), RecordError> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        let switch = journal.changes.len().saturating_sub(1);
-        let (settings, switch) = journal.changes.split_at(switch);
+        let changes = self.journal.as_ref().map(|journal| journal.changes.clone()).unwrap_or_default();
+        let (settings, switch) = changes.split_at(changes.len().saturating_sub(1));
         settings::apply(self.kernel.as_ref(), settings)?;
         for cpu in cpus {
             self.lost_before.push((*cpu, lost(self.kernel.as_ref(), *cpu)?));
