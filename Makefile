@@ -2,7 +2,7 @@
 # Nothing here needs root to build; what needs root is elevated as a finished program (see scripts/lib.sh).
 
 .DEFAULT_GOAL := help
-BENCHES := classify reaction latency overhead exact crash constant fidelity emulation sensitivity workloads
+BENCHES := classify reaction latency overhead exact crash constant fidelity emulation sensitivity workloads traces
 # Passed on: make demo ARGS="--seconds 60", make bench-crash ARGS="--kills 10 --json"
 ARGS ?=
 

@@ -2,7 +2,38 @@
 
 use crate::abi::{ByteOrder, HEADER_BYTES, Header, MAX_RECORD_BYTES, Record, split_record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lost::{self, Lost};
 use std::io::{self, Read};
+
+/// What stands at the start of some bytes.
+enum Step<'a> {
+    Record(Record<'a>),
+    /// A note of ftrace's, so many bytes long.
+    Note(usize, Lost),
+    /// Not enough to tell; so many bytes are needed to go on.
+    Need(usize),
+}
+
+#[inline]
+fn step(bytes: &[u8], offset: u64, order: Option<ByteOrder>) -> Result<Step<'_>> {
+    match split_record(bytes, offset, order) {
+        Ok(Ok(record)) => Ok(Step::Record(record)),
+        Ok(Err(need)) => Ok(Step::Need(need)),
+        Err(error) => note(bytes, error),
+    }
+}
+
+#[cold]
+fn note(bytes: &[u8], error: Error) -> Result<Step<'_>> {
+    if !matches!(*error.kind, ErrorKind::BadMagic { .. }) {
+        return Err(error);
+    }
+    match lost::line(bytes) {
+        lost::Line::Whole(len, lost) => Ok(Step::Note(len, lost)),
+        lost::Line::Cut => Ok(Step::Need(lost::MAX_LINE_BYTES)),
+        lost::Line::Other => Err(error),
+    }
+}
 
 /// The records of a trace that is in memory (or mapped). Payloads borrow from it; nothing is copied or allocated.
 ///
@@ -26,13 +57,20 @@ pub struct Records<'a> {
     rest: &'a [u8],
     offset: u64,
     order: Option<ByteOrder>,
+    lost: Lost,
 }
 
 impl<'a> Records<'a> {
     /// Iterates over the records in `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, offset: 0, order: None }
+        Self { rest: bytes, offset: 0, order: None, lost: Lost { gaps: 0, events: 0 } }
+    }
+
+    /// What notes of `trace_pipe` between the records so far say was lost.
+    #[must_use]
+    pub const fn lost(&self) -> Lost {
+        self.lost
     }
 }
 
@@ -41,24 +79,32 @@ impl<'a> Iterator for Records<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        loop {
+            if self.rest.is_empty() {
+                return None;
+            }
+            let found = match step(self.rest, self.offset, self.order) {
+                Ok(Step::Record(record)) => {
+                    let len = HEADER_BYTES + record.pdu.len();
+                    self.rest = &self.rest[len..];
+                    self.offset += len as u64;
+                    self.order = Some(record.order);
+                    return Some(Ok(record));
+                }
+                Ok(Step::Note(len, lost)) => {
+                    self.rest = &self.rest[len..];
+                    self.offset += len as u64;
+                    self.lost.add(lost);
+                    continue;
+                }
+                Ok(Step::Need(expected)) => {
+                    Error::at_byte(self.offset, ErrorKind::Truncated { found: self.rest.len(), expected })
+                }
+                Err(error) => error,
+            };
+            self.rest = &[];
+            return Some(Err(found));
         }
-        let found = match split_record(self.rest, self.offset, self.order) {
-            Ok(Ok(record)) => {
-                let len = HEADER_BYTES + record.pdu.len();
-                self.rest = &self.rest[len..];
-                self.offset += len as u64;
-                self.order = Some(record.order);
-                return Some(Ok(record));
-            }
-            Ok(Err(expected)) => {
-                Error::at_byte(self.offset, ErrorKind::Truncated { found: self.rest.len(), expected })
-            }
-            Err(error) => error,
-        };
-        self.rest = &[];
-        Some(Err(found))
     }
 }
 
@@ -88,13 +134,84 @@ pub struct RecordReader<R> {
     end: usize,
     offset: u64,
     order: Option<ByteOrder>,
+    lost: Lost,
     ended: bool,
 }
 
 impl<R: Read> RecordReader<R> {
     /// Reads records from `source`, which needs no buffering of its own.
     pub fn new(source: R) -> Self {
-        Self { source, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0, offset: 0, order: None, ended: false }
+        Self::with_capacity(BUFFER_BYTES, source)
+    }
+
+    /// Reads so many bytes at a time, at least those of a header. More are held where a record is longer.
+    pub fn with_capacity(bytes: usize, source: R) -> Self {
+        let buffer = vec![0; bytes.max(HEADER_BYTES)];
+        Self { source, buffer, start: 0, end: 0, offset: 0, order: None, lost: Lost::default(), ended: false }
+    }
+
+    /// What notes of `trace_pipe` between the records so far say was lost.
+    #[must_use]
+    pub const fn lost(&self) -> Lost {
+        self.lost
+    }
+
+    /// Hands on all whole records that one reading of the source brought; `false` at the end of the stream. Faster
+    /// than [`next_record`](Self::next_record), after which it may be called as well.
+    ///
+    /// # Errors
+    /// As [`next_record`](Self::next_record), and the first that `each` answers; what stood before it was handed on.
+    #[inline]
+    pub fn next_records(&mut self, mut each: impl FnMut(&Record<'_>) -> Result<()>) -> Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        loop {
+            let begun = self.start;
+            let (mut at, mut offset, mut order) = (self.start, self.offset, self.order);
+            let mut failed = None;
+            let need = loop {
+                match step(&self.buffer[at..self.end], offset, order) {
+                    Ok(Step::Record(record)) => {
+                        order = Some(record.order);
+                        let told = each(&record);
+                        let len = HEADER_BYTES + record.pdu.len();
+                        at += len;
+                        offset += len as u64;
+                        if let Err(error) = told {
+                            failed = Some(error);
+                            break 0;
+                        }
+                    }
+                    Ok(Step::Note(len, lost)) => {
+                        at += len;
+                        offset += len as u64;
+                        self.lost.add(lost);
+                    }
+                    Ok(Step::Need(need)) => break need,
+                    Err(error) => {
+                        failed = Some(error);
+                        break 0;
+                    }
+                }
+            };
+            (self.start, self.offset, self.order) = (at, offset, order);
+            if let Some(error) = failed {
+                self.ended = true;
+                return Err(error);
+            }
+            if at > begun {
+                return Ok(true);
+            }
+            let filled = self.fill(need);
+            self.ended = !matches!(filled, Ok(true));
+            if !filled? {
+                return match self.end - self.start {
+                    0 => Ok(false),
+                    found => Err(Error::at_byte(self.offset, ErrorKind::Truncated { found, expected: need })),
+                };
+            }
+        }
     }
 
     /// The next record; `None` at the end of the stream. After an error there is nothing more.
@@ -123,9 +240,15 @@ impl<R: Read> RecordReader<R> {
     fn locate(&mut self) -> Result<Option<(Header, ByteOrder)>> {
         loop {
             let held = &self.buffer[self.start..self.end];
-            let need = match split_record(held, self.offset, self.order)? {
-                Ok(record) => return Ok(Some((record.header, record.order))),
-                Err(need) => need,
+            let need = match step(held, self.offset, self.order)? {
+                Step::Record(record) => return Ok(Some((record.header, record.order))),
+                Step::Note(len, lost) => {
+                    self.start += len;
+                    self.offset += len as u64;
+                    self.lost.add(lost);
+                    continue;
+                }
+                Step::Need(need) => need,
             };
             if !self.fill(need)? {
                 let found = self.end - self.start;

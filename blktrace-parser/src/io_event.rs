@@ -86,6 +86,32 @@ const MAX_WAITING: usize = 1 << 16;
 
 type Text = BufReader<Box<dyn Read + Send>>;
 
+/// The whole of a source, and its format: the one that is named, else the one that its first bytes tell.
+pub(crate) fn detected(
+    mut source: Source,
+    file: Option<&Path>,
+    named: Option<Format>,
+) -> Result<(Source, Format)> {
+    let in_file = |error: Error| match file {
+        Some(file) => error.in_file(file),
+        None => error,
+    };
+    // `read` may give less than is there; a format is told from as much as there is, up to a page.
+    let mut head = Vec::with_capacity(Format::DETECT_BYTES);
+    let read = source.by_ref().take(Format::DETECT_BYTES as u64).read_to_end(&mut head);
+    read.map_err(|error| in_file(Error::at_byte(head.len() as u64, error.into())))?;
+    let format = match named {
+        Some(format) => format,
+        None => Format::detect(&head).map_err(in_file)?,
+    };
+    Ok((Box::new(std::io::Cursor::new(head).chain(source)), format))
+}
+
+/// Whether a name stands for per-CPU files rather than for a file.
+pub(crate) fn is_base(name: &Path) -> bool {
+    !name.is_file() && !is_stream(name) && CpuFiles::of_base(name).is_ok()
+}
+
 enum Reader {
     Blktrace(Box<Merge<Source>>),
     Blkparse(blkparse::Reader<Text>),
@@ -167,8 +193,7 @@ impl IoEvents {
     /// # Errors
     /// Those of [`open_file`], [`CpuFiles::of_base`] and [`Format::detect`], with the path.
     pub fn open(name: &Path, options: Options) -> Result<Self> {
-        let is_base = !name.is_file() && !is_stream(name) && CpuFiles::of_base(name).is_ok();
-        if is_base && matches!(options.format, None | Some(Format::Blktrace)) {
+        if is_base(name) && matches!(options.format, None | Some(Format::Blktrace)) {
             let merge = open_binary(name)?.merge;
             return Ok(Self::new(Reader::Blktrace(Box::new(merge)), Format::Blktrace, None));
         }
@@ -183,20 +208,13 @@ impl IoEvents {
         Self::of_source(crate::compress::decompress(BufReader::new(source))?, None, options)
     }
 
-    fn of_source(mut source: Source, file: Option<PathBuf>, options: Options) -> Result<Self> {
-        let named = |error: Error| match &file {
-            Some(file) => error.in_file(file),
-            None => error,
-        };
-        // `read` may give less than is there; a format is told from as much as there is, up to a page.
-        let mut head = Vec::with_capacity(Format::DETECT_BYTES);
-        let read = source.by_ref().take(Format::DETECT_BYTES as u64).read_to_end(&mut head);
-        read.map_err(|error| named(Error::at_byte(head.len() as u64, error.into())))?;
-        let format = match options.format {
-            Some(format) => format,
-            None => Format::detect(&head).map_err(named)?,
-        };
-        let source: Source = Box::new(std::io::Cursor::new(head).chain(source));
+    fn of_source(source: Source, file: Option<PathBuf>, options: Options) -> Result<Self> {
+        let (source, format) = detected(source, file.as_deref(), options.format)?;
+        Ok(Self::of_format(source, format, file, options))
+    }
+
+    /// Reads a source from its start, as a trace of that format.
+    pub(crate) fn of_format(source: Source, format: Format, file: Option<PathBuf>, options: Options) -> Self {
         let skip = options.skip_bad_lines;
         let text = |source: Source| BufReader::with_capacity(64 * 1024, source);
         let reader = match format {
@@ -216,7 +234,7 @@ impl IoEvents {
                 names: Names::default(),
             })),
         };
-        Ok(Self::new(reader, format, file))
+        Self::new(reader, format, file)
     }
 
     const fn new(reader: Reader, format: Format, file: Option<PathBuf>) -> Self {

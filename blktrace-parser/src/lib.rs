@@ -43,6 +43,8 @@
 
 pub mod abi;
 mod action;
+#[cfg(feature = "block-types")]
+mod arrivals;
 mod compress;
 mod cursor;
 mod detect;
@@ -51,6 +53,7 @@ mod event;
 #[cfg(feature = "block-types")]
 mod io_event;
 mod latency;
+mod lost;
 mod merge;
 mod open;
 mod requests;
@@ -59,6 +62,8 @@ pub mod text;
 
 pub use abi::{ByteOrder, Header, Record};
 pub use action::{Action, Categories};
+#[cfg(feature = "block-types")]
+pub use arrivals::Arrivals;
 pub use compress::{Compression, decompress};
 pub use cursor::{RecordReader, Records};
 pub use detect::{Format, UnknownFormat};
@@ -67,6 +72,7 @@ pub use event::{Device, Event, Payload, RemapOrigin};
 #[cfg(feature = "block-types")]
 pub use io_event::{IoEvents, Options, op_of, to_io_event};
 pub use latency::Latency;
+pub use lost::Lost;
 pub use merge::{DEFAULT_WINDOW, Merge, write_dump};
 pub use open::{BinaryTrace, CpuFile, CpuFiles, Source, open_binary, open_file};
 pub use requests::{Bio, DEFAULT_LIMIT, Direction, Request, Requests, Stats};

@@ -9,6 +9,7 @@ use crate::abi::{ByteOrder, HEADER_BYTES, Header, Record};
 use crate::cursor::RecordReader;
 use crate::error::{Error, Result};
 use crate::event::Device;
+use crate::lost::Lost;
 use crate::sequence::SequenceCheck;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -205,6 +206,14 @@ impl<R: Read> Merge<R> {
     #[must_use]
     pub const fn late(&self) -> u64 {
         self.late
+    }
+
+    /// What notes of `trace_pipe` in the streams say was lost.
+    #[must_use]
+    pub fn lost(&self) -> Lost {
+        let mut all = Lost::default();
+        self.streams.iter().for_each(|stream| all.add(stream.reader.lost()));
+        all
     }
 
     /// What the numbers of the events tell of losses, in the order of each file.

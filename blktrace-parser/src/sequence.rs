@@ -11,6 +11,8 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct SequenceCheck {
     last: HashMap<(Device, u32), u32>,
+    /// The one that was seen last, which the next event is most often of; not in `last` meanwhile.
+    current: Option<((Device, u32), u32)>,
     missing: u64,
     late: u64,
     numbered: u64,
@@ -27,15 +29,23 @@ impl SequenceCheck {
 
     pub(crate) fn observe_number(&mut self, device: Device, cpu: u32, sequence: u32) -> u64 {
         self.numbered += 1;
-        let Some(last) = self.last.insert((device, cpu), sequence) else { return 0 };
+        let key = (device, cpu);
+        if self.current.is_none_or(|(current, _)| current != key) {
+            self.last.extend(self.current.take());
+            self.current = self.last.get(&key).map(|last| (key, *last));
+        }
+        let Some((_, last)) = &mut self.current else {
+            self.current = Some((key, sequence));
+            return 0;
+        };
         // The number wraps after 2^32 events; half of the range tells forward from backward.
-        let step = sequence.wrapping_sub(last);
+        let step = sequence.wrapping_sub(*last);
         if step == 0 || step > u32::MAX / 2 {
-            self.last.insert((device, cpu), last);
             self.late += 1;
             self.missing = self.missing.saturating_sub(1);
             return 0;
         }
+        *last = sequence;
         let skipped = u64::from(step - 1);
         self.missing += skipped;
         skipped

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use blktrace_parser::{
-    Action, ByteOrder, Categories, Device, ErrorKind, Event, Format, IoEvents, Merge, Options, Payload,
-    Place, RecordReader, Records, RemapOrigin, Requests, open_binary, open_file,
+    Action, Arrivals, ByteOrder, Categories, Device, ErrorKind, Event, Format, IoEvents, Merge, Options,
+    Payload, Place, RecordReader, Records, RemapOrigin, Requests, open_binary, open_file,
 };
 use std::fs::{self, File};
 
@@ -69,8 +69,22 @@ fn read_all(bytes: &[u8]) -> (usize, Option<blktrace_parser::Error>) {
             Err(error) => from_reader.1 = Some(error),
         }
     }
+    let mut in_batches = (0, None);
+    let mut reader = RecordReader::with_capacity(64, bytes);
+    loop {
+        let count = |_record: &blktrace_parser::Record<'_>| {
+            in_batches.0 += 1;
+            Ok(())
+        };
+        match reader.next_records(count) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => in_batches.1 = Some(error),
+        }
+    }
     let shown = |error: &Option<blktrace_parser::Error>| error.as_ref().map(ToString::to_string);
     assert_eq!((from_slice.0, shown(&from_slice.1)), (from_reader.0, shown(&from_reader.1)));
+    assert_eq!((from_slice.0, shown(&from_slice.1)), (in_batches.0, shown(&in_batches.1)));
     from_slice
 }
 
@@ -91,6 +105,36 @@ fn every_prefix_gives_its_whole_records_and_says_where_it_was_cut() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn arrivals_of_every_prefix_and_every_flipped_bit_come_in_good_order() {
+    let (mut bytes, ends) = small(ByteOrder::Little);
+    let queued = ends[3];
+    let arrivals = |bytes: &[u8]| {
+        let options = Options { format: Some(Format::Blktrace), skip_bad_lines: 0 };
+        let mut arrivals = Arrivals::from_reader(std::io::Cursor::new(bytes.to_vec()), options).unwrap();
+        let (mut count, mut errors) = (0, 0);
+        loop {
+            match arrivals.next_arrival() {
+                Ok(Some(_)) => count += 1,
+                Ok(None) => return (count, errors),
+                Err(_) => errors += 1,
+            }
+        }
+    };
+    for len in 0..=bytes.len() {
+        let whole = ends.contains(&len);
+        assert_eq!(arrivals(&bytes[..len]), (usize::from(len >= queued), usize::from(!whole)), "{len} bytes");
+    }
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            bytes[at] ^= 1 << bit;
+            let (count, errors) = arrivals(&bytes);
+            assert!(count <= ends.len() && errors <= 1, "byte {at}, bit {bit}");
+            bytes[at] ^= 1 << bit;
         }
     }
 }

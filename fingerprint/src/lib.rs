@@ -9,7 +9,7 @@
 //!
 //! Periods are windows ([`WindowPolicy`] says when one is full); a [`ChangeDetector`] turns the classes of
 //! successive windows into changes of fingerprint; a [`Profile`] is the continuous feature vector behind the
-//! class; a [`WindowLine`] is a window as users see it.
+//! class; a [`WindowLine`] is a window as users see it. A [`Timeline`] cuts a recorded trace into windows.
 //!
 //! Nothing here touches a device or a clock.
 //!
@@ -36,6 +36,7 @@ mod profile;
 mod rule;
 mod snapshot;
 mod streams;
+mod timeline;
 mod tracker;
 mod window;
 
@@ -46,5 +47,6 @@ pub use profile::Profile;
 pub use rule::{BadThreshold, Rule, Thresholds, UnknownRule};
 pub use snapshot::{DataBio, GAP_BUCKETS, SIZE_BUCKETS, Snapshot};
 pub use streams::{Gap, STREAM_ENDS, StreamTable};
+pub use timeline::{Period, Timeline};
 pub use tracker::Tracker;
 pub use window::{Closed, WindowPolicy, WindowVerdict};

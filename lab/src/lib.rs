@@ -16,6 +16,7 @@ pub mod latency;
 pub mod overhead;
 pub mod power;
 pub mod reaction;
+pub mod traces;
 
 use bench::interrupt::Interrupt;
 use std::path::PathBuf;

@@ -23,7 +23,9 @@ mod program {
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
-    use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, power, reaction};
+    use tunerd_lab::{
+        Context, classify, constant, crash, demo, exact, latency, overhead, power, reaction, traces,
+    };
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -69,6 +71,8 @@ mod program {
         Emulation(cost::Options),
         /// How much a scheduler's settings matter to readers beside a writer
         Sensitivity(sensitivity::Options),
+        /// Recorded traces: counts, speed, memory and loss beside blkparse and btt, and what recording costs
+        Traces(traces::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
         /// What trials find, and what they take for a gain that is none: simulated
@@ -90,6 +94,7 @@ mod program {
                 Self::Fidelity(_) => "fidelity",
                 Self::Emulation(_) => "emulation",
                 Self::Sensitivity(_) => "sensitivity",
+                Self::Traces(_) => "traces",
                 Self::Workloads(_) => "workloads",
                 Self::Power(_) => "power",
             }
@@ -108,6 +113,7 @@ mod program {
                 Self::Fidelity(options) => fidelity::run(context, options),
                 Self::Emulation(options) => cost::run(context, options),
                 Self::Sensitivity(options) => sensitivity::run(context, options),
+                Self::Traces(options) => traces::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
                 Self::Power(options) => power::run(context, options),
             }

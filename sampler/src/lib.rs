@@ -26,8 +26,12 @@
 //! # }
 //! ```
 
+//! [`blk_tracer`] records a disk's events instead, for `blkparse` and its like.
+
 #![deny(missing_docs)]
 
+#[cfg(target_os = "linux")]
+pub mod blk_tracer;
 #[cfg(all(feature = "bpf", target_os = "linux"))]
 mod bpf;
 mod clock;

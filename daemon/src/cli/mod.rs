@@ -15,7 +15,7 @@ pub use run::{Duty, RunArgs};
 pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
 pub use usage::{Answer, parse};
 
-use block_types::Nanos;
+use block_types::{Bytes, Nanos};
 use clap::{Args, Parser, Subcommand};
 use fingerprint::{Class, Rule};
 use sampler::SourceChoice;
@@ -65,6 +65,8 @@ pub enum Once {
     Export(Box<ExportArgs>),
     /// Watch a disk, write nothing, and say which settings are worth comparing and why.
     Advise(AdviseArgs),
+    /// Record a disk's events into files that blkparse, btt, fio and `fingerprint --trace` read.
+    Record(RecordArgs),
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),
@@ -138,15 +140,15 @@ pub struct SteerArgs {
 /// `tunerd fingerprint`.
 #[derive(Clone, Debug, Args)]
 pub struct FingerprintArgs {
-    /// The disk.
-    #[command(flatten)]
-    pub device: DeviceArg,
+    /// The disk, such as sda or /dev/sda
+    #[arg(long, value_name = "DEVICE", required_unless_present = "trace")]
+    pub device: Option<String>,
     /// How long to watch, such as 10s or 2m [default: until interrupted]
     #[arg(long = "for", value_name = "DURATION", value_parser = run::duration)]
     pub duration: Option<Nanos>,
-    /// Shortest window
-    #[arg(long, value_name = "DURATION", value_parser = run::duration, default_value = "250ms")]
-    pub window: Nanos,
+    /// Shortest window; of a trace the length of each [default: 250ms, of a trace 1s]
+    #[arg(long, value_name = "DURATION", value_parser = run::duration)]
+    pub window: Option<Nanos>,
     /// Longest window; one that is not full by then is closed as it is [default: 2s, or WINDOW if longer]
     #[arg(long, value_name = "DURATION", value_parser = run::duration)]
     pub window_max: Option<Nanos>,
@@ -159,6 +161,60 @@ pub struct FingerprintArgs {
     /// Whether every bio is looked at
     #[arg(long, value_enum, default_value_t = Duty::Cycle)]
     pub duty: Duty,
+    /// A recorded trace instead of a disk.
+    #[command(flatten)]
+    pub recorded: TraceArgs,
+    /// The trees that stand for the kernel.
+    #[command(flatten)]
+    pub roots: Roots,
+    /// Output for programs.
+    #[command(flatten)]
+    pub json: JsonArg,
+}
+
+/// The part of `tunerd fingerprint` that is about a recorded trace.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "A recorded trace instead of a disk; needs no kernel and no root")]
+pub struct TraceArgs {
+    /// A trace: a file, the base name of per-CPU files as `blkparse -i` takes it, or `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["device", "duration", "window_max", "source", "duty", "sysfs_root", "proc_root"])]
+    pub trace: Option<PathBuf>,
+    /// What the trace is: auto, blktrace, blkparse, fio-iolog or msr; gzip and Zstandard are undone in any case
+    #[arg(long, value_name = "FORMAT", default_value = "auto", requires = "trace", value_parser = run::trace_format)]
+    pub format: TraceFormat,
+    /// Pass over as many lines of a text that cannot be read
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "trace")]
+    pub skip_bad_lines: u64,
+    /// Draw the timeline too; may be given twice, for an .svg and a .png
+    #[arg(long, value_name = "FILE", requires = "trace", value_parser = run::picture)]
+    pub chart: Vec<PathBuf>,
+}
+
+/// The format of a trace; `None` where it is told from the trace itself.
+pub type TraceFormat = Told<blktrace_parser::Format>;
+
+/// Something named, or left to be told from the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told<T>(pub Option<T>);
+
+/// `tunerd record`.
+#[derive(Clone, Debug, Args)]
+pub struct RecordArgs {
+    /// The disk.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Directory of the recording, made where it is not there: DEVICE.blktrace.0 and so on, one for each CPU
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How long to record
+    #[arg(long = "for", value_name = "DURATION", value_parser = run::duration, default_value = "60s")]
+    pub duration: Nanos,
+    /// How large the files may become together, such as 500M or 4G
+    #[arg(long, value_name = "SIZE", value_parser = run::size, default_value = "1G")]
+    pub max_size: Bytes,
+    /// Where the journal and the lock go.
+    #[command(flatten)]
+    pub paths: PathArgs,
     /// The trees that stand for the kernel.
     #[command(flatten)]
     pub roots: Roots,

@@ -2,7 +2,7 @@
 
 use super::{JsonArg, Roots};
 use crate::config::{Mode, Objective, Ranges, Reintroduce, StrategyName, parse_bytes, parse_duration};
-use block_types::{Knob, Nanos};
+use block_types::{Bytes, Knob, Nanos};
 use clap::{Args, ValueEnum};
 use fingerprint::Rule;
 use std::path::PathBuf;
@@ -132,6 +132,29 @@ pub struct RunArgs {
 /// Parses a duration, for clap.
 pub(super) fn duration(text: &str) -> Result<Nanos, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// Parses the name of a format of traces, for clap.
+pub(super) fn trace_format(text: &str) -> Result<super::TraceFormat, String> {
+    if text == "auto" {
+        return Ok(super::Told(None));
+    }
+    text.parse().map(|format| super::Told(Some(format))).map_err(|error| format!("{error}, or \"auto\""))
+}
+
+/// Parses a size, for clap; of the units the `iB` may be left out.
+pub(super) fn size(text: &str) -> Result<Bytes, String> {
+    let whole = if text.ends_with(['K', 'M', 'G']) { format!("{text}iB") } else { text.to_owned() };
+    parse_bytes(&whole).map_err(|error| error.to_string())
+}
+
+/// Parses the name of a chart's file, for clap.
+pub(super) fn picture(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("svg" | "png") => Ok(path),
+        _ => Err("expected a name that ends in .svg or .png".to_owned()),
+    }
 }
 
 fn duration_text(text: &str) -> Result<String, String> {

@@ -10,12 +10,15 @@ use fingerprint::{Snapshot, WindowLine};
 use kernfs::{Disk, Ineligible};
 use sampler::{Request, Sample, SamplerError, Source, Watched};
 use std::io::Write;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
 /// The longest wait between two looks: a duty cycle measures its rate between them.
 const LOOK: Nanos = Nanos::from_millis(250);
 
 pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some(trace) = &args.recorded.trace {
+        return super::timeline::timeline(trace, args, out);
+    }
     let config = config(args)?;
     let disk = find(args)?;
     let identity = disk.identity().map_err(Failure::failed)?;
@@ -35,7 +38,7 @@ pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result
         ..Request::new([Watched::of(&identity)])
     };
     // Before the source: an interrupted start must still take down what it has set up.
-    let stop = stop_signals()?;
+    let stop = super::stop_signals()?;
     let opened = sampler::open(disk.kernel(), &request).map_err(|error| match error {
         SamplerError::NoSource { .. } => Failure::nothing(error),
         other => Failure::failed(other),
@@ -53,11 +56,12 @@ pub(super) fn fingerprint(args: &FingerprintArgs, out: &mut dyn Write) -> Result
 fn config(args: &FingerprintArgs) -> Result<Config, Failure> {
     let mut config = Config { rule: args.rule, ..Config::default() };
     let window = &mut config.timing.window;
-    if args.window < Nanos::from_millis(20) {
-        return Err(Failure::usage(format_args!("--window: found {}, expected at least 20 ms", args.window)));
+    let least = args.window.unwrap_or(window.min);
+    if least < Nanos::from_millis(20) {
+        return Err(Failure::usage(format_args!("--window: found {least}, expected at least 20 ms")));
     }
-    window.min = args.window;
-    window.max = args.window_max.unwrap_or(window.max.max(args.window));
+    window.min = least;
+    window.max = args.window_max.unwrap_or(window.max.max(least));
     if window.max < window.min {
         return Err(Failure::usage(format_args!(
             "--window-max: found {}, expected at least --window, which is {}",
@@ -69,30 +73,12 @@ fn config(args: &FingerprintArgs) -> Result<Config, Failure> {
 
 /// The disk that was named; of a partition, its disk.
 fn find(args: &FingerprintArgs) -> Result<Disk, Failure> {
-    let named = &args.device.device;
+    let named = args.device.as_deref().unwrap_or_default();
     let found = Disk::find(kernel(&args.roots), &super::resolve(named)).map_err(Failure::failed)?;
     if let Some(partition) = &found.partition {
         super::complain(&format!("{partition} is a partition; this is all of {}", found.disk.name()));
     }
     Ok(found.disk)
-}
-
-/// Signals that end the watching: as it should, so that what was set up for it is taken down.
-fn stop_signals() -> Result<Receiver<()>, Failure> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let (sender, receiver) = channel();
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for _ in signals.forever() {
-                if sender.send(()).is_err() {
-                    return;
-                }
-            }
-        })
-        .map_err(Failure::failed)?;
-    Ok(receiver)
 }
 
 /// A disk under watch.

@@ -12,10 +12,12 @@ mod explain;
 mod export;
 mod fingerprint;
 mod genes;
+mod record;
 mod report;
 mod restore;
 mod status;
 mod table;
+mod timeline;
 
 pub(crate) use genes::acceptable;
 pub(crate) use table::gain;
@@ -28,6 +30,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 /// What the exit status says of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Advise(args) => advise::advise(&args, out),
         Once::Genes(command) => genes::genes(command, out),
         Once::Report(args) => report::report(&args, out),
+        Once::Record(args) => record::record(&args, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
         Once::Completions(args) => completions(&args, out),
@@ -148,6 +152,24 @@ fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<(), Failur
     clap_complete::generate(args.shell, &mut Cli::command(), "tunerd", &mut script);
     out.write_all(&script)?;
     Ok(())
+}
+
+/// Signals that end what goes on: as it should, so that what was set up for it is taken down.
+fn stop_signals() -> Result<Receiver<()>, Failure> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let (sender, receiver) = channel();
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(Failure::failed)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if sender.send(()).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(Failure::failed)?;
+    Ok(receiver)
 }
 
 /// Prints one value as a JSON object, for programs that read one.

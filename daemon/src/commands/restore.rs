@@ -5,6 +5,7 @@ use crate::cli::RestoreArgs;
 use crate::config::Config;
 use serde_json::json;
 use std::io::Write;
+use std::path::Path;
 
 pub(super) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let default = Config::default();
@@ -15,22 +16,52 @@ pub(super) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Fai
     let reports =
         schedulers::restore_all(&kernel(&args.roots), &state_dir, &run_dir, device, args.wait.into())
             .map_err(Failure::failed)?;
+    let tracer = tracer(args, &state_dir, &run_dir, device)?;
     if args.json.json {
-        print_json(out, &json!({ "devices": reports }))?;
-    } else if reports.is_empty() {
+        print_json(out, &json!({ "devices": reports, "recording": tracer }))?;
+    } else if reports.is_empty() && tracer.is_none() {
         writeln!(out, "nothing is left to put back")?;
     } else {
         for report in &reports {
             writeln!(out, "{report}")?;
         }
+        if let Some(report) = &tracer {
+            writeln!(out, "{report}")?;
+        }
     }
-    let failed: Vec<&str> = reports
-        .iter()
-        .filter(|report| !report.failed.is_empty())
-        .map(|report| report.device.as_str())
-        .collect();
+    let failed =
+        reports.iter().filter(|report| !report.failed.is_empty()).map(|report| report.device.as_str());
+    let tracer = tracer.as_ref().filter(|report| !report.failed.is_empty());
+    let failed: Vec<&str> = failed.chain(tracer.map(|_| "the blk tracer")).collect();
     if failed.is_empty() {
         return Ok(());
     }
     Err(Failure::failed(format_args!("not everything could be put back on {}", failed.join(", "))))
+}
+
+/// What a `record` that was killed has left of the tracer, unless another disk's settings are asked for.
+#[cfg(target_os = "linux")]
+fn tracer(
+    args: &RestoreArgs,
+    state_dir: &Path,
+    run_dir: &Path,
+    device: Option<&str>,
+) -> Result<Option<sampler::blk_tracer::TracerReport>, Failure> {
+    use sampler::blk_tracer::{left_behind, restore};
+    let Some(recorded) = left_behind(state_dir).map_err(Failure::failed)? else { return Ok(None) };
+    if device.is_some_and(|device| device != recorded) {
+        return Ok(None);
+    }
+    restore(kernel(&args.roots).as_ref(), state_dir, run_dir, args.wait.into()).map_err(Failure::failed)
+}
+
+/// Only Linux has the tracer.
+#[cfg(not(target_os = "linux"))]
+fn tracer(
+    _args: &RestoreArgs,
+    _state_dir: &Path,
+    _run_dir: &Path,
+    _device: Option<&str>,
+) -> Result<Option<schedulers::RestoreReport>, Failure> {
+    Ok(None)
 }

@@ -8,6 +8,7 @@ mod daemon;
 mod disk;
 mod peers;
 mod store;
+mod traces;
 mod watch;
 
 use disk::Loop;
@@ -23,7 +24,9 @@ fn main() {
     let root = (!rustix::process::geteuid().is_root()).then_some("not root");
     let mount = root.or_else(|| Tmpfs::new("64k").is_err().then_some("no tmpfs can be mounted"));
     let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
-    let tests: [(&str, Option<&str>, Test); 8] = [
+    let traced = looped.or_else(traces::missing);
+    let converted = traced.or_else(traces::no_tools);
+    let tests: [(&str, Option<&str>, Test); 12] = [
         ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, store::full_while_running),
         ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, store::full_at_start),
         ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, store::read_only),
@@ -32,6 +35,14 @@ fn main() {
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
+        (
+            "a_recording_that_is_interrupted_is_whole_and_leaves_nothing",
+            traced,
+            traces::interrupted_recording,
+        ),
+        ("a_recording_that_is_killed_is_cleared_up_after", traced, traces::killed_recording),
+        ("a_recording_ends_at_its_size", traced, traces::bounded_recording),
+        ("every_format_of_a_trace_gives_the_same_timeline", converted, traces::every_format),
     ];
     let trials = tests
         .into_iter()

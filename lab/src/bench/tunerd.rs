@@ -56,6 +56,12 @@ impl Tunerd {
         Ok(Self { program: self.program.clone(), directory })
     }
 
+    /// Where the program is.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The directory of its store and journals.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {

@@ -3,11 +3,11 @@
 use super::axis::{Along, Axis, Origin, Reach, Scale, Tally};
 use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes};
+use super::ribbon::{CHILD, Field, Placed, Ribbon, Timeline};
 use super::scene::{Fill, Groups, Point, Scene};
 use super::style::MARGIN;
 use super::text::Ruler;
 use super::time::{Series, Span, Trace, draw_run};
-use super::timeline::{CHILD, Field, Placed, Ribbon, Timeline};
 
 /// Fitness over time, with the workload as a ribbon above it and a mark wherever stored genes were brought back.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,11 @@
 use super::axis::{Along, Axis, Origin, Reach, Scale, Tally};
 use super::figure::{ChartError, Figure};
 use super::layout::{Swatch, header, notes};
+use super::ribbon::{CHILD, Field, Placed, REFERENCE, Ribbon, Timeline};
 use super::scene::{Point, Scene};
 use super::style::INK;
 use super::text::Ruler;
 use super::time::Span;
-use super::timeline::{CHILD, Field, Placed, REFERENCE, Ribbon, Timeline};
 
 /// The value of a gene.
 #[derive(Clone, Debug, PartialEq)]

@@ -56,6 +56,7 @@ mod heat;
 mod layout;
 mod panel;
 mod range;
+mod ribbon;
 mod scene;
 mod style;
 #[cfg(test)]
@@ -74,3 +75,4 @@ pub use heat::{Cell, HeatMap, HeatMark};
 pub use range::{Emphasis, RangeChart, RangeRow};
 pub use style::MOST_GROUPS;
 pub use time::{Series, Span, TimeChart, Trace};
+pub use timeline::{Kind, TimelineChart, TimelineWindow};
