@@ -23,7 +23,7 @@ mod program {
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
-    use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, reaction};
+    use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, reaction, replay};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -69,6 +69,8 @@ mod program {
         Emulation(cost::Options),
         /// How much a scheduler's settings matter to readers beside a writer
         Sensitivity(sensitivity::Options),
+        /// How far the simulated block layer can be trusted: its results beside the kernel's under the same settings
+        ReplayFidelity(replay::fidelity::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
     }
@@ -88,6 +90,7 @@ mod program {
                 Self::Fidelity(_) => "fidelity",
                 Self::Emulation(_) => "emulation",
                 Self::Sensitivity(_) => "sensitivity",
+                Self::ReplayFidelity(_) => "replay-fidelity",
                 Self::Workloads(_) => "workloads",
             }
         }
@@ -105,6 +108,7 @@ mod program {
                 Self::Fidelity(options) => fidelity::run(context, options),
                 Self::Emulation(options) => cost::run(context, options),
                 Self::Sensitivity(options) => sensitivity::run(context, options),
+                Self::ReplayFidelity(options) => replay::fidelity::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
             }
         }
