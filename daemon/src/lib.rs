@@ -10,5 +10,6 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod engine;
+pub mod replay;
 pub mod run;
 pub mod store;

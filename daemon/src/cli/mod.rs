@@ -3,10 +3,12 @@
 //! [`parse`] is the only entry. It answers `--help` and `--version` as text to print, and wrong usage as one
 //! line; nothing here acts on anything.
 
+mod replay;
 mod run;
 mod shared;
 mod usage;
 
+pub use replay::{Candidate, Redirect, ReplayArgs};
 pub use run::{Duty, RunArgs};
 pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
 pub use usage::{Answer, parse};
@@ -56,6 +58,8 @@ pub enum Once {
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),
+    /// Replay a trace: simulated on a disk model, in search of settings, or onto a block device
+    Replay(Box<ReplayArgs>),
     /// Put back every setting that a tunerd which died has left behind.
     Restore(RestoreArgs),
     /// Show the configuration in effect, or check files.

@@ -8,6 +8,7 @@ mod devices;
 mod doctor;
 mod fingerprint;
 mod genes;
+mod replay;
 mod restore;
 mod status;
 mod table;
@@ -88,6 +89,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Pause(args) => status::pause(&args, out),
         Once::Resume(args) => status::resume(&args, out),
         Once::Genes(command) => genes::genes(command, out),
+        Once::Replay(args) => replay::replay(&args, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
         Once::Completions(args) => completions(&args, out),

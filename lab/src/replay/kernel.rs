@@ -98,9 +98,32 @@ struct Task {
 /// Where no disk can be emulated, without fio, on an interrupt, or where the file has cells that were measured
 /// otherwise.
 pub fn measure(context: &Context, options: &KernelOptions) -> Result<Vec<Cell>> {
-    let there = read(&options.cells)?;
-    let mine = |cell: &&Cell| cell.key.disk == options.model;
-    for cell in there.iter().filter(mine) {
+    let there = there(options)?;
+    let done: Vec<Key> = there.iter().map(|cell| cell.key.clone()).collect();
+    let mut disk = Some(attach(&options.spec()?)?);
+    let limits = limits(disk.as_ref().map_or("", |disk| disk.name()))?;
+    let mut tasks = tasks(options, limits);
+    tasks.retain(|task| !done.contains(&task.key));
+    if !tasks.is_empty() {
+        context.say(&format!("{} cells to measure, {} are there", tasks.len(), done.len()));
+        let mut disks: Vec<EmulatedDisk> = disk.take().into_iter().collect();
+        while disks.len() < options.disks as usize {
+            disks.push(attach(&options.spec()?)?);
+        }
+        side_by_side(context, options, disks, tasks)?;
+    }
+    self::there(options)
+}
+
+/// The cells of this disk that the file has.
+///
+/// # Errors
+///
+/// Where it cannot be read, or has cells that were measured otherwise.
+pub fn there(options: &KernelOptions) -> Result<Vec<Cell>> {
+    let mut cells = read(&options.cells)?;
+    cells.retain(|cell| cell.key.disk == options.model);
+    for cell in &cells {
         ensure!(
             cell.window_ns == Nanos::from_millis(options.window_ms)
                 && cell.ramp_ns == Nanos::from_millis(options.ramp_ms)
@@ -114,20 +137,7 @@ pub fn measure(context: &Context, options: &KernelOptions) -> Result<Vec<Cell>> 
             cell.seed
         );
     }
-    let done: Vec<Key> = there.iter().filter(mine).map(|cell| cell.key.clone()).collect();
-    let mut disk = Some(attach(&options.spec()?)?);
-    let limits = limits(disk.as_ref().map_or("", |disk| disk.name()))?;
-    let mut tasks = tasks(options, limits);
-    tasks.retain(|task| !done.contains(&task.key));
-    if !tasks.is_empty() {
-        context.say(&format!("{} cells to measure, {} are there", tasks.len(), done.len()));
-        let mut disks: Vec<EmulatedDisk> = disk.take().into_iter().collect();
-        while disks.len() < options.disks as usize {
-            disks.push(attach(&options.spec()?)?);
-        }
-        side_by_side(context, options, disks, tasks)?;
-    }
-    Ok(read(&options.cells)?.into_iter().filter(|cell| cell.key.disk == options.model).collect())
+    Ok(cells)
 }
 
 fn limits(disk: &str) -> Result<Limits> {

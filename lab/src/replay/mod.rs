@@ -8,3 +8,5 @@ pub mod design;
 pub mod fidelity;
 pub mod kernel;
 pub mod load;
+pub mod ranks;
+pub mod simulate;

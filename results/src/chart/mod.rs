@@ -1,8 +1,8 @@
 //! Charts as SVG and PNG, all in one look.
 //!
 //! A chart is plain data: [`RangeChart`] (a low and a high value and a bar to each row) and [`CompareChart`]
-//! (predictions beside measurements) and [`TimeChart`] (values over time, above what went on). Its `figure` lays it out and gives a [`Figure`], which is pure as well until
-//! [`Figure::write`].
+//! (predictions beside measurements), [`ScatterChart`] (pairs of values) and [`TimeChart`] (values over time, above
+//! what went on). Its `figure` lays it out and gives a [`Figure`], which is pure as well until [`Figure::write`].
 //!
 //! Axes carry units. Legends stand above the panels and never cover data. Groups differ in colour, in lightness and in
 //! the shape of their markers, so that they survive colour-blindness and a printer without colours. A value that an
@@ -42,6 +42,7 @@ mod figure;
 mod layout;
 mod panel;
 mod range;
+mod scatter;
 mod scene;
 mod style;
 #[cfg(test)]
@@ -53,5 +54,6 @@ pub use axis::{Axis, Scale};
 pub use compare::{CompareChart, CompareRow, Measured};
 pub use figure::{ChartError, Figure};
 pub use range::{Emphasis, RangeChart, RangeRow};
+pub use scatter::{ScatterChart, ScatterPoint};
 pub use style::MOST_GROUPS;
 pub use time::{Series, Span, TimeChart, Trace};
