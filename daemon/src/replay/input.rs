@@ -1,6 +1,6 @@
 //! From a trace file to the bios of one disk.
 
-use blktrace_parser::{IoEvents, Options};
+use blktrace_parser::{Event, Format, IoEvents, Options, open_binary, to_io_event};
 use block_types::{Bytes, DevNo, IoEvent, Nanos, Op, Phase, Sector, Sectors};
 use replay::{Fit, Trace, TraceBuilder};
 use std::collections::BTreeMap;
@@ -97,11 +97,26 @@ pub struct Loaded {
 /// [`TraceError`], with the file.
 pub fn load(path: &Path, wanted: &Wanted) -> Result<Loaded, TraceError> {
     let mut disks: BTreeMap<DevNo, Disk> = BTreeMap::new();
-    for event in IoEvents::open(path, wanted.options)? {
-        let event = event?;
+    let mut observe = |event: &IoEvent, process: u64| {
         let disk = disks.entry(event.dev).or_default();
         // Only the wanted disk's bios are kept; the others are counted.
-        disk.observe(&event, wanted.device.is_none_or(|device| device == event.dev));
+        disk.observe(event, process, wanted.device.is_none_or(|device| device == event.dev));
+    };
+    let events = IoEvents::open(path, wanted.options)?;
+    if events.format() == Format::Blktrace {
+        // The records say who submitted, which events do not.
+        drop(events);
+        let mut merge = open_binary(path)?.merge;
+        while let Some(record) = merge.next_record()? {
+            let event = Event::from_record(&record).map_err(|error| error.in_file(path))?;
+            if let Some(io) = to_io_event(&event) {
+                observe(&io, event.pid.into());
+            }
+        }
+    } else {
+        for event in events {
+            observe(&event?, 0);
+        }
     }
     let found: Vec<(DevNo, u64)> =
         disks.iter().map(|(dev, disk)| (*dev, disk.bios())).filter(|(_, bios)| *bios > 0).collect();
@@ -150,7 +165,7 @@ impl Disk {
         if self.queued > 0 { self.queued } else { self.issued }
     }
 
-    fn observe(&mut self, event: &IoEvent, keep: bool) {
+    fn observe(&mut self, event: &IoEvent, process: u64, keep: bool) {
         match event.phase {
             Phase::Queued => {
                 self.queued += 1;
@@ -166,10 +181,10 @@ impl Disk {
         if self.queued == 0 {
             let issues = self.issues.get_or_insert_default();
             let phase = if event.phase == Phase::Issued { Phase::Queued } else { event.phase };
-            issues.observe(&IoEvent { phase, ..*event }, 0);
+            issues.observe(&IoEvent { phase, ..*event }, process);
         }
         if event.phase != Phase::Issued {
-            self.builder.observe(event, 0);
+            self.builder.observe(event, process);
         }
     }
 

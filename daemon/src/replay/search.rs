@@ -1,7 +1,7 @@
 //! The search for settings on a simulated disk, fingerprint by fingerprint.
 
 use super::disk::{DiskError, SimulatedDisk};
-use super::evaluate::{EvaluateError, Gain, Pace, Piece, gain, run, score};
+use super::evaluate::{EvaluateError, Gain, Pace, Piece, gain, run_piece, score};
 use super::windows::Pieces;
 use crate::config::{Config as Configuration, Objective};
 use crate::engine::{GeneMap, GeneMapError, settings_of};
@@ -151,7 +151,7 @@ impl Search {
 
     fn evaluate(&self, genome: &Genome, pieces: &[Trace]) -> Result<Vec<Piece>, SearchError> {
         let config = self.config(genome)?;
-        let one = |piece: &Trace| Ok(Piece::of(&run(&self.disk, &config, piece, self.pace)?));
+        let one = |piece: &Trace| Ok(run_piece(&self.disk, &config, piece, self.pace)?);
         pieces.iter().map(one).collect()
     }
 

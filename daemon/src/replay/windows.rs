@@ -18,8 +18,8 @@ pub struct Pieces {
 
 /// How many pieces a fingerprint is cut into, if it has bios enough.
 const PIECES: usize = 24;
-/// Bios that a piece has at least: fewer would be all start and end.
-const LEAST_BIOS: usize = 200;
+/// Bios that a piece has at least: fewer would be all start.
+const LEAST_BIOS: usize = 400;
 
 /// Cuts a trace by its fingerprints. Windows are those of the daemon; neighbours of one fingerprint are put together
 /// into pieces, of which every other one is for training.
@@ -97,21 +97,21 @@ mod tests {
     #[test]
     fn work_that_changes_is_cut_where_it_changes_and_nothing_is_in_both_parts() {
         let place = |i: u64| (i * 7_919_777) % 1_000_000_000;
-        let mut bios: Vec<TraceBio> = (0..4_000).map(|i| bio(i * 2, Op::Read, place(i))).collect();
-        bios.extend((0..4_000).map(|i| bio(8_000 + i * 2, Op::Write, 1_000_000 + i * 8)));
+        let mut bios: Vec<TraceBio> = (0..8_000).map(|i| bio(i * 2, Op::Read, place(i))).collect();
+        bios.extend((0..8_000).map(|i| bio(16_000 + i * 2, Op::Write, 1_000_000 + i * 8)));
         let found = by_fingerprint(&Trace::new(bios));
         let names: Vec<&str> = found.keys().map(|class| class.name()).collect();
         assert_eq!(names, ["read-random-small", "write-sequential-small"]);
         for pieces in found.values() {
             assert!(pieces.training.len() >= 5 && pieces.held_out.len() >= 5, "{pieces:?}");
             let bios: usize = pieces.training.iter().chain(&pieces.held_out).map(Trace::len).sum();
-            assert!(bios as u64 <= pieces.bios && bios as u64 + 400 > pieces.bios);
+            assert!(bios as u64 <= pieces.bios && bios as u64 + 800 > pieces.bios);
         }
     }
 
     #[test]
     fn too_little_for_two_pieces_leaves_nothing_held_out() {
-        let bios = (0..150).map(|i| bio(i * 2, Op::Read, (i * 7_919_777) % 1_000_000_000)).collect();
+        let bios = (0..300).map(|i| bio(i * 2, Op::Read, (i * 7_919_777) % 1_000_000_000)).collect();
         let found = by_fingerprint(&Trace::new(bios));
         assert!(found.values().all(|pieces| pieces.held_out.is_empty()));
     }

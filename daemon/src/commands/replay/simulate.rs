@@ -6,7 +6,7 @@ use crate::commands::table::{Align, Table, bytes};
 use crate::commands::{Failure, print_json};
 use crate::config::Objective;
 use crate::replay::disk::SimulatedDisk;
-use crate::replay::evaluate::{Gain, Pace, Piece, gain, pieces, run};
+use crate::replay::evaluate::{Gain, Pace, Piece, gain, pieces, run, run_piece};
 use ::replay::{Config, Flow, Report, Scored, Trace, scores};
 use block_types::{Elevator, Knob, KnobValue, Setting, Settings};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use std::io::Write;
 const OUTSTANDING: u32 = 32;
 /// Pieces that intervals rest on, and bios that each has at least.
 const PIECES: usize = 24;
-const LEAST_BIOS: usize = 100;
+const LEAST_BIOS: usize = 200;
 
 /// What a simulation needs.
 pub(super) struct Bench {
@@ -100,7 +100,7 @@ fn compare(bench: &Bench, found: &[(Settings, Config, Report)], seed: u64) -> Re
     let all: Vec<Vec<Piece>> = found
         .iter()
         .map(|(_, config, _)| {
-            parts.iter().map(|part| Ok(Piece::of(&run(&bench.disk, config, part, bench.pace)?))).collect()
+            parts.iter().map(|part| run_piece(&bench.disk, config, part, bench.pace)).collect()
         })
         .collect::<Result<_, crate::replay::evaluate::EvaluateError>>()
         .map_err(Failure::failed)?;
