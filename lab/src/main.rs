@@ -71,6 +71,8 @@ mod program {
         Sensitivity(sensitivity::Options),
         /// How far the simulated block layer can be trusted: its results beside the kernel's under the same settings
         ReplayFidelity(replay::fidelity::Options),
+        /// Whether settings that a replay found in a trace serve the disk that it is of
+        ReplayTune(replay::tune::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
     }
@@ -91,6 +93,7 @@ mod program {
                 Self::Emulation(_) => "emulation",
                 Self::Sensitivity(_) => "sensitivity",
                 Self::ReplayFidelity(_) => "replay-fidelity",
+                Self::ReplayTune(_) => "replay-tune",
                 Self::Workloads(_) => "workloads",
             }
         }
@@ -109,6 +112,7 @@ mod program {
                 Self::Emulation(options) => cost::run(context, options),
                 Self::Sensitivity(options) => sensitivity::run(context, options),
                 Self::ReplayFidelity(options) => replay::fidelity::run(context, options),
+                Self::ReplayTune(options) => replay::tune::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
             }
         }

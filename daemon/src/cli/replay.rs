@@ -3,8 +3,8 @@
 use super::run::duration;
 use super::shared::{JsonArg, Roots};
 use crate::config::{Objective, parse_bytes};
-use block_types::{Bytes, DevNo, Elevator, Knob, KnobValue, Nanos, Setting};
 use blktrace_parser::Format;
+use block_types::{Bytes, DevNo, Elevator, Knob, KnobValue, Nanos, Setting};
 use clap::{ArgGroup, Args, ValueEnum};
 use std::path::PathBuf;
 

@@ -148,7 +148,8 @@ fn find(model: &str) -> Result<(String, Params), DiskError> {
     let unreadable = |source| DiskError::File { path: model.to_owned(), source };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
-    std::io::Read::read_to_string(&mut std::io::Read::take(file, FILE_BYTES), &mut text).map_err(unreadable)?;
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, FILE_BYTES), &mut text)
+        .map_err(unreadable)?;
     let name = path.file_stem().map_or_else(|| "disk".to_owned(), |stem| stem.to_string_lossy().into_owned());
     Ok((name, Params::from_toml(&text, path)?))
 }

@@ -170,9 +170,8 @@ pub fn gain(control: &[Piece], child: &[Piece], objective: Objective, seed: u64)
     if count < 2 || child.len() != count {
         return None;
     }
-    let ratio = |control: &[Piece], child: &[Piece]| {
-        Some(score(child, objective)? / score(control, objective)?)
-    };
+    let ratio =
+        |control: &[Piece], child: &[Piece]| Some(score(child, objective)? / score(control, objective)?);
     let found = ratio(control, child)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut one, mut other) = (vec![Piece::default(); count], vec![Piece::default(); count]);
@@ -185,7 +184,8 @@ pub fn gain(control: &[Piece], child: &[Piece], objective: Objective, seed: u64)
         draws.extend(ratio(&one, &other));
     }
     draws.sort_by(f64::total_cmp);
-    let at = |q: f64| draws.get(((draws.len() as f64 * q) as usize).min(draws.len().saturating_sub(1))).copied();
+    let at =
+        |q: f64| draws.get(((draws.len() as f64 * q) as usize).min(draws.len().saturating_sub(1))).copied();
     Some(Gain { ratio: found, lower: at(0.025)?, upper: at(0.975)?, pieces: count })
 }
 

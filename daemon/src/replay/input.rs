@@ -224,8 +224,7 @@ impl Loaded {
         let end = self.trace.end();
         let beyond = end.0 > size.sectors().0;
         let path = self.path.clone();
-        let trace =
-            self.trace.fit(size, fit).map_err(|_outside| TraceError::Beyond { path, end, size })?;
+        let trace = self.trace.fit(size, fit).map_err(|_outside| TraceError::Beyond { path, end, size })?;
         let mut notes = self.notes;
         if beyond {
             notes.push(format!("the trace reaches to sector {} and was brought onto the disk", end.0));

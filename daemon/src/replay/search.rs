@@ -102,17 +102,8 @@ impl Search {
             return Err(SearchError::NoKnobs { scheduler });
         }
         let map = GeneMap::new(&offer, &configuration)?;
-        let search = Self {
-            disk,
-            pace,
-            objective,
-            scheduler,
-            fixed,
-            space: map.space().clone(),
-            kept,
-            budget,
-            seed,
-        };
+        let search =
+            Self { disk, pace, objective, scheduler, fixed, space: map.space().clone(), kept, budget, seed };
         // What the scheduler does not have is said before anything is simulated.
         search.config(&search.space.defaults())?;
         Ok(search)

@@ -1,8 +1,8 @@
 //! A trace by its fingerprints: which stretches of it are what kind of work.
 
+use block_types::{Nanos, Sectors};
 use fingerprint::{Class, Rule, Thresholds, Tracker, WindowPolicy, WindowVerdict};
 use replay::{Trace, TraceBio};
-use block_types::{Nanos, Sectors};
 use std::collections::BTreeMap;
 
 /// The pieces of one fingerprint.

@@ -399,6 +399,12 @@ impl Latency {
         (self.count > 0).then_some(Nanos(self.mean as u64))
     }
 
+    /// How many I/Os it is of.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
     /// A percentile that fio reports by default (such as 99.0); `None` where it does not.
     #[must_use]
     pub fn percentile(&self, per_cent: f64) -> Option<Nanos> {

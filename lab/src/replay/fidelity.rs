@@ -29,6 +29,13 @@ pub struct Options {
     /// Measure nothing; compare the cells that are there
     #[arg(long)]
     pub compare_only: bool,
+    /// The schedulers to compare
+    #[arg(long, value_name = "NAMES", value_delimiter = ',',
+          default_values_t = [Elevator::None, Elevator::MqDeadline, Elevator::Kyber, Elevator::Bfq])]
+    pub schedulers: Vec<Elevator>,
+    /// What a simulated program takes from a completion to its next submission, µs
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 5)]
+    pub think_us: u64,
     /// Simulations of each cell, with seeds of their own, that are put together
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub runs: u64,
@@ -161,12 +168,18 @@ const fn wanted(scheduler: Elevator) -> f64 {
 ///
 /// Where no disk can be emulated, without fio, where the simulator refuses a setting, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
-    let cells = if options.compare_only {
+    let mut cells = if options.compare_only {
         kernel::there(&options.kernel)?
     } else {
         kernel::measure(context, &options.kernel)?
     };
-    ensure!(!cells.is_empty(), "{}: found no cells of {}", options.kernel.cells.display(), options.kernel.model);
+    cells.retain(|cell| options.schedulers.contains(&cell.key.scheduler));
+    ensure!(
+        !cells.is_empty(),
+        "{}: found no cells of {}",
+        options.kernel.cells.display(),
+        options.kernel.model
+    );
     let pairs = pairs(context, options, &cells)?;
     let agreements: Vec<Agreement> = WORK
         .iter()
@@ -174,7 +187,8 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         .flat_map(|(work, scheduler)| {
             let mine: Vec<&Pair> =
                 pairs.iter().filter(|pair| pair.work == work.name && pair.scheduler == scheduler).collect();
-            let agreements = Quantity::ALL.map(|quantity| Agreement::of(work.name, scheduler, quantity, &mine));
+            let agreements =
+                Quantity::ALL.map(|quantity| Agreement::of(work.name, scheduler, quantity, &mine));
             agreements.into_iter().filter(|agreement| agreement.settings > 0)
         })
         .collect();
@@ -191,6 +205,7 @@ fn pairs(context: &Context, options: &Options, cells: &[Cell]) -> Result<Vec<Pai
         queue_depth: kernel.queue_depth,
         ramp: Nanos::from_millis(kernel.ramp_ms),
         window: Nanos::from_millis(kernel.window_ms),
+        think: Nanos(options.think_us * 1_000),
         runs: options.runs,
     };
     let mut pairs: Vec<Pair> = Vec::new();
@@ -199,9 +214,7 @@ fn pairs(context: &Context, options: &Options, cells: &[Cell]) -> Result<Vec<Pai
     for cell in order {
         let Some(work) = WORK.iter().find(|work: &&Work| work.name == cell.key.work) else { continue };
         let same = |pair: &&mut Pair| {
-            pair.work == work.name
-                && pair.scheduler == cell.key.scheduler
-                && pair.setting == cell.key.setting
+            pair.work == work.name && pair.scheduler == cell.key.scheduler && pair.setting == cell.key.setting
         };
         if let Some(pair) = pairs.iter_mut().find(same) {
             pair.measured.push(cell.found);

@@ -6,7 +6,9 @@
 mod cells;
 pub mod design;
 pub mod fidelity;
+mod fio_source;
 pub mod kernel;
 pub mod load;
 pub mod ranks;
 pub mod simulate;
+pub mod tune;

@@ -9,9 +9,8 @@ pub fn spearman(one: &[f64], other: &[f64]) -> Option<f64> {
     }
     let (a, b) = (ranks(one), ranks(other));
     let middle = (one.len() + 1) as f64 / 2.0;
-    let product = |x: &[f64], y: &[f64]| -> f64 {
-        x.iter().zip(y).map(|(x, y)| (x - middle) * (y - middle)).sum()
-    };
+    let product =
+        |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| (x - middle) * (y - middle)).sum() };
     let (both, first, second) = (product(&a, &b), product(&a, &a), product(&b, &b));
     (first > 0.0 && second > 0.0).then(|| both / (first * second).sqrt())
 }

@@ -59,12 +59,12 @@ impl ScatterChart {
         // One reach for both axes, so that equal values lie on the diagonal.
         let values = held.iter().flat_map(|(_, x, y)| [*x, *y]);
         let length = SIDE - 2.0 * PADDING;
-        let across = Reach::around(self.axis.scale, Origin::Data, values.clone(), Along::Across(length), &ruler);
+        let across =
+            Reach::around(self.axis.scale, Origin::Data, values.clone(), Along::Across(length), &ruler);
         let upright = Reach::around(self.axis.scale, Origin::Data, values, Along::Across(length), &ruler);
 
         let labels = upright.iter().flat_map(|reach| &reach.ticks);
-        let widest =
-            labels.map(|tick| ruler.width(&tick.label, SMALL, Weight::Regular)).fold(24.0, f64::max);
+        let widest = labels.map(|tick| ruler.width(&tick.label, SMALL, Weight::Regular)).fold(24.0, f64::max);
         let left = MARGIN + widest + 10.0;
         let mut scene = Scene::new(left + SIDE + MARGIN + 8.0);
         let legend = series.iter().map(|(name, look)| (Swatch::Marker(look, Fill::Hollow), name.to_owned()));
@@ -79,7 +79,10 @@ impl ScatterChart {
         panel.draw_upright(&mut scene, upright.as_ref(), bottom);
         let drawn = panel.draw(&mut scene, &ruler, &named(&self.x_name));
         if let Some(upright) = &upright {
-            let inside = (Point { x: left + PADDING, y: bottom - PADDING }, Point { x: panel.right - PADDING, y: top + PADDING });
+            let inside = (
+                Point { x: left + PADDING, y: bottom - PADDING },
+                Point { x: panel.right - PADDING, y: top + PADDING },
+            );
             scene.line(inside.0, inside.1, 1.0, SOFT_INK);
             for (look, x, y) in &held {
                 if let Some(x) = panel.x(*x) {
@@ -127,7 +130,9 @@ mod tests {
         let figure = figure.figure().unwrap();
         let diagonal = figure.scene().items.iter().find_map(|item| match item {
             Item::Line { points, .. } => match points.as_slice() {
-                [from, to] if (from.x - to.x).abs() > 1.0 && (from.y - to.y).abs() > 1.0 => Some((*from, *to)),
+                [from, to] if (from.x - to.x).abs() > 1.0 && (from.y - to.y).abs() > 1.0 => {
+                    Some((*from, *to))
+                }
                 _ => None,
             },
             _ => None,

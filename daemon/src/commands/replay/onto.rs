@@ -7,7 +7,9 @@ use std::path::Path;
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn onto(_: &ReplayArgs, _: &Path, _: &mut dyn Write) -> Result<(), Failure> {
-    Err(Failure::nothing("replay --onto uses Linux' io_uring; elsewhere a trace can be simulated with --disk"))
+    Err(Failure::nothing(
+        "replay --onto uses Linux' io_uring; elsewhere a trace can be simulated with --disk",
+    ))
 }
 
 #[cfg(target_os = "linux")]
@@ -19,10 +21,10 @@ mod linux {
     use crate::commands::replay::{fit, latency_cells, latency_json, notes, read, trace_failure};
     use crate::commands::table::{Align, Table, bytes};
     use crate::commands::{kernel, print_json};
+    use crate::replay::onto::Ring;
     use crate::replay::onto::device::{Found, find};
     use crate::replay::onto::pace::{Moved, Outcome, Pace, Stopped, replay};
     use crate::replay::onto::plan::{LeftOut, plan};
-    use crate::replay::onto::Ring;
     use block_types::Nanos;
     use serde_json::{Value, json};
     use std::io::IsTerminal;
@@ -55,7 +57,9 @@ mod linux {
         if ios.is_empty() {
             return Err(Failure::failed(format_args!(
                 "{}: nothing is left to replay: {} writes are left out (--allow-writes replays them), {} flushes and discards",
-                loaded.path.display(), left_out.writes, left_out.others
+                loaded.path.display(),
+                left_out.writes,
+                left_out.others
             )));
         }
         let writes = ios.iter().filter(|io| io.write).count();
@@ -63,8 +67,7 @@ mod linux {
             confirm(args, &found, writes)?;
         }
         let pace = if args.no_stall { Pace::AsFast } else { Pace::Timed };
-        let outstanding =
-            args.outstanding.unwrap_or(if pace == Pace::Timed { TIMED } else { AS_FAST });
+        let outstanding = args.outstanding.unwrap_or(if pace == Pace::Timed { TIMED } else { AS_FAST });
         let device = found.open(args.allow_writes).map_err(Failure::failed)?;
         let mut ring = Ring::new(device, outstanding).map_err(Failure::nothing)?;
         let asked = stop_flag()?;
@@ -91,11 +94,20 @@ mod linux {
 
     fn check(args: &ReplayArgs) -> Result<(), Failure> {
         let wrong = [
-            (args.closed, "--closed needs to know when the disk is done, which only a simulation does in the trace's own terms; use --timed or --asap"),
+            (
+                args.closed,
+                "--closed needs to know when the disk is done, which only a simulation does in the trace's own terms; use --timed or --asap",
+            ),
             (args.tune, "--tune searches on a simulated disk; give --disk"),
             (!args.compare.is_empty(), "--compare is for a simulated disk; give --disk"),
-            (args.scheduler.is_some() || !args.set.is_empty(), "--scheduler and --set are for a simulated disk; a replay onto a device changes no setting of it"),
-            (args.disk_size.is_some() || args.queue_depth.is_some(), "--disk-size and --queue-depth are for a simulated disk"),
+            (
+                args.scheduler.is_some() || !args.set.is_empty(),
+                "--scheduler and --set are for a simulated disk; a replay onto a device changes no setting of it",
+            ),
+            (
+                args.disk_size.is_some() || args.queue_depth.is_some(),
+                "--disk-size and --queue-depth are for a simulated disk",
+            ),
         ];
         match wrong.into_iter().find(|(is, _)| *is) {
             Some((_, why)) => Err(Failure::usage(format_args!("replay --onto: {why}"))),
@@ -214,8 +226,12 @@ mod linux {
             }
         }
         if outcome.lateness.count() > 0 {
-            let mut cells =
-                vec!["late by".to_owned(), outcome.lateness.count().to_string(), String::new(), String::new()];
+            let mut cells = vec![
+                "late by".to_owned(),
+                outcome.lateness.count().to_string(),
+                String::new(),
+                String::new(),
+            ];
             cells.extend(latency_cells(&outcome.lateness));
             table.row(cells);
         }

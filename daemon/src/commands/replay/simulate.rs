@@ -77,7 +77,9 @@ pub(super) fn simulate(args: &ReplayArgs, model: &str, out: &mut dyn Write) -> R
     }
     if let Some((_, _, report)) = found.first() {
         if report.refused > 0 {
-            bench.notes.push(format!("{} bios were not simulated: they are no work of this disk", report.refused));
+            bench
+                .notes
+                .push(format!("{} bios were not simulated: they are no work of this disk", report.refused));
         }
     }
     let gains = compare(&bench, &found, args.seed)?;
@@ -106,10 +108,7 @@ fn compare(bench: &Bench, found: &[(Settings, Config, Report)], seed: u64) -> Re
         .map_err(Failure::failed)?;
     let Some((control, children)) = all.split_first() else { return Ok(Vec::new()) };
     let of = |child: &Vec<Piece>| {
-        (
-            gain(control, child, Objective::Throughput, seed),
-            gain(control, child, Objective::Latency, seed),
-        )
+        (gain(control, child, Objective::Throughput, seed), gain(control, child, Objective::Latency, seed))
     };
     Ok(children.iter().map(of).collect())
 }
@@ -175,7 +174,8 @@ fn as_json(bench: &Bench, found: &[(Settings, Config, Report)], gains: &Gains) -
 }
 
 fn pace_words(pace: Pace) -> String {
-    let scaled = |scale: f64| if (scale - 1.0).abs() < 1e-9 { String::new() } else { format!(", times × {scale}") };
+    let scaled =
+        |scale: f64| if (scale - 1.0).abs() < 1e-9 { String::new() } else { format!(", times × {scale}") };
     match pace {
         Pace::Open { time_scale } => format!("at the trace's times (open loop{})", scaled(time_scale)),
         Pace::Closed { time_scale } => {
@@ -253,8 +253,11 @@ fn print(
 /// A change in per cent; of latencies, whose scores are inverse, the other way round.
 pub(super) fn change(gain: Gain, inverse: bool) -> String {
     let per_cent = |ratio: f64| (if inverse { 1.0 / ratio } else { ratio } - 1.0) * 100.0;
-    let (low, high) =
-        if inverse { (per_cent(gain.upper), per_cent(gain.lower)) } else { (per_cent(gain.lower), per_cent(gain.upper)) };
+    let (low, high) = if inverse {
+        (per_cent(gain.upper), per_cent(gain.lower))
+    } else {
+        (per_cent(gain.lower), per_cent(gain.upper))
+    };
     format!("{:+.1} % [{low:+.1}, {high:+.1}]", per_cent(gain.ratio))
 }
 

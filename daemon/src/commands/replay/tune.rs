@@ -33,7 +33,9 @@ impl Row {
 
 pub(super) fn tune(args: &ReplayArgs, model: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let mut bench = bench(args, model)?;
-    if args.objective == Objective::Throughput && matches!(bench.pace, crate::replay::evaluate::Pace::Open { .. }) {
+    if args.objective == Objective::Throughput
+        && matches!(bench.pace, crate::replay::evaluate::Pace::Open { .. })
+    {
         bench.notes.push(
             "at the trace's own times throughput is what the trace asks for; --objective latency, --closed or \
              --no-stall tell settings apart"
@@ -100,7 +102,13 @@ fn entries(args: &ReplayArgs, bench: &Bench, search: &Search, rows: &[Row]) -> V
         .collect()
 }
 
-fn write(args: &ReplayArgs, bench: &Bench, search: &Search, rows: &[Row], path: &Path) -> Result<(), Failure> {
+fn write(
+    args: &ReplayArgs,
+    bench: &Bench,
+    search: &Search,
+    rows: &[Row],
+    path: &Path,
+) -> Result<(), Failure> {
     let entries = entries(args, bench, search, rows);
     if let Some(bad) = entries.iter().find_map(|entry| crate::commands::acceptable(entry).err()) {
         return Err(Failure::usage(format_args!("--for-device: {bad}")));
@@ -189,7 +197,10 @@ fn print(
             row.pieces.held_out.len()
         )?;
         let Some(tuned) = &row.tuned else {
-            writeln!(out, "  too little of it to search on one part and check on another, or nothing to score")?;
+            writeln!(
+                out,
+                "  too little of it to search on one part and check on another, or nothing to score"
+            )?;
             continue;
         };
         let differs = differences(tuned);

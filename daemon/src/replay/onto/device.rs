@@ -204,7 +204,8 @@ impl Found {
             rustix::io::Errno::BUSY => Refusal::InUse { path: path.clone() },
             errno => Refusal::Open { path: path.clone(), source: errno.into() },
         })?;
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| Refusal::Open { path: path.clone(), source: errno.into() })?;
+        let stat = rustix::fs::fstat(&fd)
+            .map_err(|errno| Refusal::Open { path: path.clone(), source: errno.into() })?;
         let found = DevNo::new(rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         if found != self.identity.devno {
             return Err(Refusal::AnotherDevice {
@@ -255,9 +256,12 @@ mod tests {
     fn what_is_in_use_is_refused_with_its_user() {
         let number = identity().devno.to_string();
         for (change, expected) in [
-            (Box::new(move |_: &mut Identity, used: &mut InUse| {
-                used.mounts.push((number.clone(), "/srv".into()));
-            }) as Box<dyn Fn(&mut Identity, &mut InUse)>, "sda is mounted at /srv"),
+            (
+                Box::new(move |_: &mut Identity, used: &mut InUse| {
+                    used.mounts.push((number.clone(), "/srv".into()));
+                }) as Box<dyn Fn(&mut Identity, &mut InUse)>,
+                "sda is mounted at /srv",
+            ),
             (Box::new(|_, used| used.mounts.push(("8:1".into(), "/".into()))), "sda1 is mounted at /"),
             (Box::new(|_, used| used.swaps.push("/dev/sda1".into())), "sda1 is used for swap"),
             (Box::new(|disk, _| disk.holders.push("dm-0".into())), "held by dm-0"),

@@ -238,7 +238,8 @@ mod tests {
             self.queue.len() < self.room
         }
         fn submit(&mut self, io: &DeviceIo) -> io::Result<usize> {
-            let free = (0..self.room).find(|slot| self.queue.iter().all(|(taken, ..)| taken != slot)).unwrap();
+            let free =
+                (0..self.room).find(|slot| self.queue.iter().all(|(taken, ..)| taken != slot)).unwrap();
             let start = self.queue.back().map_or(self.clock.get(), |(_, _, at)| *at).max(self.clock.get());
             self.queue.push_back((free, io.bytes, start + self.service));
             Ok(free)
@@ -266,7 +267,8 @@ mod tests {
 
     fn run(ios: &[DeviceIo], pace: Pace, service: u64, fails: bool) -> Outcome {
         let clock = Cell::new(Nanos::ZERO);
-        let mut fake = Fake { clock: &clock, service: Nanos(service), room: 4, queue: VecDeque::new(), fails };
+        let mut fake =
+            Fake { clock: &clock, service: Nanos(service), room: 4, queue: VecDeque::new(), fails };
         replay(ios, pace, &mut fake, &mut || clock.get(), &mut || false, &mut || None)
     }
 

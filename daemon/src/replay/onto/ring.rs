@@ -22,7 +22,9 @@ struct Page([u8; ALIGNMENT]);
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
     /// The kernel refuses one.
-    #[error("io_uring cannot be had: {0}; the kernel may have none, or kernel.io_uring_disabled may forbid it")]
+    #[error(
+        "io_uring cannot be had: {0}; the kernel may have none, or kernel.io_uring_disabled may forbid it"
+    )]
     Refused(#[source] io::Error),
     /// The kernel is too old to wait with a limit.
     #[error("io_uring of this kernel cannot wait with a time limit; Linux 5.11 is needed")]
@@ -96,7 +98,10 @@ impl Target for Ring {
         // SAFETY: the entry points to a buffer of at least `io.bytes` that its slot owns and nobody touches until the
         // completion has come; `drop` gives up the buffers of I/Os that were never answered. The descriptor stays open
         // as long as the ring does.
-        #[expect(unsafe_code, reason = "io_uring takes a pointer that outlives the call; no safe wrapper is maintained")]
+        #[expect(
+            unsafe_code,
+            reason = "io_uring takes a pointer that outlives the call; no safe wrapper is maintained"
+        )]
         let pushed = unsafe { self.ring.submission().push(&entry) };
         if pushed.is_err() {
             self.free.push(slot);
