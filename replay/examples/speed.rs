@@ -11,9 +11,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{:<12} {:<14} {:>5} {:>10} {:>12} {:>10}",
         "scheduler", "disk", "depth", "I/Os", "million/s", "ns each"
     );
-    for elevator in [Elevator::None, Elevator::MqDeadline] {
+    for elevator in Elevator::ALL {
         for (name, depth) in [("instant", 4), ("hdd-7200", 4), ("hdd-7200", 32)] {
-            for ios in [10_000, 1_000_000] {
+            for ios in [10_000, 200_000] {
                 let params = Params::named(name).ok_or("no such disk")?;
                 let host = Host::new(params.traits(), capacity).with_queue_depth(depth);
                 let mut settings = Settings::new();

@@ -131,11 +131,36 @@ pub(crate) struct MqDeadlineKnobs {
     pub(crate) prio_aging_expire_ns: u64,
 }
 
+/// kyber's knobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KyberKnobs {
+    pub(crate) read_lat_ns: u64,
+    pub(crate) write_lat_ns: u64,
+}
+
+/// bfq's knobs, and what it wants to know of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BfqKnobs {
+    pub(crate) rotational: bool,
+    pub(crate) slice_idle_ns: u64,
+    pub(crate) timeout_ns: u64,
+    pub(crate) low_latency: bool,
+    /// In sectors; 0 is for bfq to say.
+    pub(crate) max_budget: u64,
+    pub(crate) strict_guarantees: bool,
+    pub(crate) back_seek_sectors: u64,
+    pub(crate) back_seek_penalty: u64,
+    /// Of asynchronous and of synchronous requests.
+    pub(crate) fifo_expire_ns: [u64; 2],
+}
+
 /// The scheduler and its knobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Iosched {
     None,
     MqDeadline(MqDeadlineKnobs),
+    Kyber(KyberKnobs),
+    Bfq(BfqKnobs),
 }
 
 /// A queue, ready to be simulated: a [`Host`] and checked [`Settings`].
@@ -245,13 +270,11 @@ impl Config {
         let iosched = match elevator {
             Elevator::None => Iosched::None,
             Elevator::MqDeadline => Iosched::MqDeadline(mq_deadline(&read, tags)?),
-            Elevator::Kyber | Elevator::Bfq => {
-                return Err(SettingError::OutOfRange {
-                    knob: Knob::Scheduler,
-                    found: KnobValue::Elevator(elevator),
-                    expected: "none or mq-deadline".to_owned(),
-                });
-            }
+            Elevator::Kyber => Iosched::Kyber(KyberKnobs {
+                read_lat_ns: read.number(Knob::ReadLatNsec, 2_000_000, 1..=u64::MAX)?,
+                write_lat_ns: read.number(Knob::WriteLatNsec, 10_000_000, 1..=u64::MAX)?,
+            }),
+            Elevator::Bfq => Iosched::Bfq(bfq(&read, host.traits.rotational)?),
         };
         Ok(Self { host, elevator, tags, depth, max_sectors, iosched })
     }
@@ -300,5 +323,26 @@ fn mq_deadline(read: &Reader<'_>, tags: u32) -> Result<MqDeadlineKnobs, SettingE
         front_merges: read.flag(Knob::FrontMerges, true)?,
         async_depth: read.number(Knob::AsyncDepth, tags.into(), 1..=int)? as u32,
         prio_aging_expire_ns: read.jiffies_of_ms(Knob::PrioAgingExpire, 10_000)?,
+    })
+}
+
+fn bfq(read: &Reader<'_>, rotational: bool) -> Result<BfqKnobs, SettingError> {
+    let int = i32::MAX as u64;
+    let strict_guarantees = read.flag(Knob::StrictGuarantees, false)?;
+    let slice_idle_us = read.number(Knob::SliceIdleUs, 8_000, 0..=int)?;
+    Ok(BfqKnobs {
+        rotational,
+        // Strict guarantees need it, and raise it.
+        slice_idle_ns: 1_000 * if strict_guarantees { slice_idle_us.max(8_000) } else { slice_idle_us },
+        timeout_ns: read.jiffies_of_ms(Knob::TimeoutSync, 124)?.max(read.jiffy_ns),
+        low_latency: read.flag(Knob::LowLatency, true)?,
+        max_budget: read.number(Knob::MaxBudget, 0, 0..=int)?,
+        strict_guarantees,
+        back_seek_sectors: 2 * read.number(Knob::BackSeekMax, 16 * 1024, 0..=int)?,
+        back_seek_penalty: read.number(Knob::BackSeekPenalty, 2, 1..=int)?,
+        fifo_expire_ns: [
+            1_000_000 * read.number(Knob::FifoExpireAsync, 250, 1..=int)?,
+            1_000_000 * read.number(Knob::FifoExpireSync, 125, 1..=int)?,
+        ],
     })
 }

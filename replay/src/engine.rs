@@ -176,9 +176,6 @@ impl<'a, S: Source + ?Sized> Engine<'a, S> {
                 self.now = end.max(self.now);
                 break;
             }
-            if next > self.now {
-                empty = 0;
-            }
             self.now = next;
             self.take_completions(&mut done, issued);
             if begins.is_none() && most < u64::MAX && self.records.bios() >= most {
@@ -201,6 +198,7 @@ impl<'a, S: Source + ?Sized> Engine<'a, S> {
                     }
                     continue;
                 }
+                empty = 0;
                 self.submit(&batch, issued);
             }
             if empty > EMPTY_ANSWERS {

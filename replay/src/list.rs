@@ -20,6 +20,10 @@ impl List {
         if self.first == NIL { None } else { Some(self.first) }
     }
 
+    pub(crate) const fn last(&self) -> Option<u32> {
+        if self.last == NIL { None } else { Some(self.last) }
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.first == NIL
     }

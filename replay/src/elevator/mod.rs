@@ -1,5 +1,7 @@
 //! The schedulers: what they do with requests between their insertion and their dispatch to the driver.
 
+mod bfq;
+mod kyber;
 mod merge;
 mod mq_deadline;
 mod none;
@@ -10,6 +12,8 @@ pub(crate) use sorted::Sorted;
 
 use crate::config::{Config, Iosched};
 use crate::request::{Bio, Pool};
+use bfq::Bfq;
+use kyber::Kyber;
 use mq_deadline::MqDeadline;
 use none::NoElevator;
 
@@ -31,15 +35,20 @@ const ASK_AGAIN_NS: u64 = 3_000_000;
 pub(crate) enum Elevator {
     None(NoElevator),
     MqDeadline(Box<MqDeadline>),
+    Kyber(Box<Kyber>),
+    Bfq(Box<Bfq>),
 }
 
 impl Elevator {
     pub(crate) fn new(config: &Config) -> Self {
+        let (tags, max_sectors, jiffy_ns) = (config.tags, config.max_sectors, config.jiffy_ns());
         match config.iosched {
             Iosched::None => Self::None(NoElevator::default()),
             Iosched::MqDeadline(knobs) => {
-                Self::MqDeadline(Box::new(MqDeadline::new(knobs, config.max_sectors, config.jiffy_ns())))
+                Self::MqDeadline(Box::new(MqDeadline::new(knobs, max_sectors, jiffy_ns)))
             }
+            Iosched::Kyber(knobs) => Self::Kyber(Box::new(Kyber::new(knobs, tags, max_sectors, jiffy_ns))),
+            Iosched::Bfq(knobs) => Self::Bfq(Box::new(Bfq::new(knobs, tags, max_sectors, jiffy_ns))),
         }
     }
 
@@ -48,6 +57,8 @@ impl Elevator {
         match self {
             Self::None(_) => None,
             Self::MqDeadline(elevator) => elevator.try_merge(pool, bio, freed),
+            Self::Kyber(elevator) => elevator.try_merge(pool, bio),
+            Self::Bfq(elevator) => elevator.try_merge(pool, bio, freed),
         }
     }
 
@@ -56,6 +67,8 @@ impl Elevator {
         match self {
             Self::None(elevator) => elevator.insert(pool, id),
             Self::MqDeadline(elevator) => elevator.insert(pool, id, now, freed),
+            Self::Kyber(elevator) => elevator.insert(pool, id, now),
+            Self::Bfq(elevator) => elevator.insert(pool, id, now, freed),
         }
     }
 
@@ -64,14 +77,18 @@ impl Elevator {
         match self {
             Self::None(elevator) => elevator.dispatch(pool),
             Self::MqDeadline(elevator) => elevator.dispatch(pool, now),
+            Self::Kyber(elevator) => elevator.dispatch(pool),
+            Self::Bfq(elevator) => elevator.dispatch(pool, now),
         }
     }
 
     /// A request that was dispatched is done.
-    pub(crate) fn completed(&mut self, pool: &mut Pool, id: u32, _now: u64) {
+    pub(crate) fn completed(&mut self, pool: &mut Pool, id: u32, now: u64) {
         match self {
             Self::None(_) => {}
             Self::MqDeadline(elevator) => elevator.completed(pool, id),
+            Self::Kyber(elevator) => elevator.completed(pool, id, now),
+            Self::Bfq(elevator) => elevator.completed(pool, id, now),
         }
     }
 
@@ -80,24 +97,37 @@ impl Elevator {
         match self {
             Self::None(_) => u32::MAX,
             Self::MqDeadline(elevator) => elevator.limit(bio),
+            Self::Kyber(elevator) => elevator.limit(bio),
+            Self::Bfq(elevator) => elevator.limit(bio),
         }
     }
 
     /// When [`Self::fire`] wants to be called.
-    pub(crate) const fn timer(&self) -> Option<u64> {
+    pub(crate) fn timer(&self) -> Option<u64> {
         match self {
             Self::None(_) | Self::MqDeadline(_) => None,
+            Self::Kyber(elevator) => elevator.timer(),
+            Self::Bfq(elevator) => elevator.timer(),
         }
     }
 
     /// What was due happens.
-    pub(crate) fn fire(&mut self, _pool: &mut Pool, _now: u64) {}
+    pub(crate) fn fire(&mut self, pool: &mut Pool, now: u64) {
+        match self {
+            Self::None(_) | Self::MqDeadline(_) => {}
+            Self::Kyber(elevator) => elevator.fire(now),
+            Self::Bfq(elevator) => elevator.fire(pool, now),
+        }
+    }
 
     /// After it gave none: when to ask again, if anything but an insertion or a completion can change its mind.
     pub(crate) fn ask_again(&self, now: u64) -> Option<u64> {
-        match self {
-            Self::None(_) => None,
-            Self::MqDeadline(elevator) => elevator.has_waiting().then_some(now + ASK_AGAIN_NS),
-        }
+        let has_waiting = match self {
+            Self::None(_) => false,
+            Self::MqDeadline(elevator) => elevator.has_waiting(),
+            Self::Kyber(elevator) => elevator.has_waiting(),
+            Self::Bfq(elevator) => elevator.has_waiting(),
+        };
+        has_waiting.then_some(now + ASK_AGAIN_NS)
     }
 }

@@ -125,8 +125,8 @@ impl Running {
 #[derive(Clone, Debug)]
 pub struct Jobs {
     running: Vec<Running>,
-    /// When one more I/O of a job may be submitted.
-    ready: BinaryHeap<Reverse<(Nanos, u32)>>,
+    /// When a job has something to do, and how many more I/Os it may submit from then on.
+    ready: BinaryHeap<Reverse<(Nanos, u32, u32)>>,
     left: u64,
 }
 
@@ -139,9 +139,7 @@ impl Jobs {
             let sectors = Bytes(job.block.0.saturating_add(511)).sectors().0.clamp(1, u32::MAX.into());
             let blocks = (job.span.sectors().0 / sectors).max(1);
             let random = ChaCha8Rng::seed_from_u64(job.seed);
-            for _ in 0..job.depth.max(1) {
-                ready.push(Reverse((job.start, index as u32)));
-            }
+            ready.push(Reverse((job.start, index as u32, job.depth.max(1))));
             Running { job, sectors, blocks, next: 0, random, may: 0, asleep: false }
         });
         let running = running.collect();
@@ -161,38 +159,41 @@ impl Source for Jobs {
         if self.left == 0 {
             return None;
         }
-        self.ready.peek().map(|&Reverse((at, _))| at)
+        self.ready.peek().map(|&Reverse((at, _, _))| at)
     }
 
     fn arrive(&mut self, now: Nanos, batch: &mut Vec<Io>) {
-        let Some(Reverse((_, index))) = self.ready.pop() else { return };
+        let Some(Reverse((_, index, more))) = self.ready.pop() else { return };
         let running = &mut self.running[index as usize];
-        running.may += 1;
+        running.may = running.may.saturating_add(more);
         if running.asleep {
             return;
         }
         let most = running.job.batch.max(1).min(u32::try_from(self.left).unwrap_or(u32::MAX));
         // What is due at the same moment is submitted together.
         while running.may < most
-            && let Some(&Reverse((at, other))) = self.ready.peek()
+            && let Some(&Reverse((at, other, more))) = self.ready.peek()
             && at <= now
             && other == index
         {
             self.ready.pop();
-            running.may += 1;
+            running.may = running.may.saturating_add(more);
         }
         let count = running.may.min(most);
         for _ in 0..count {
             batch.push(running.io(index));
         }
         running.may -= count;
+        if running.may > 0 {
+            self.ready.push(Reverse((now, index, 0)));
+        }
         self.left -= u64::from(count);
     }
 
     fn completed(&mut self, now: Nanos, token: Token) {
         let index = token.0 as u32;
         let think = self.running[index as usize].job.think.max(Nanos(1));
-        self.ready.push(Reverse((now + think, index)));
+        self.ready.push(Reverse((now + think, index, 1)));
     }
 
     fn blocked(&mut self, stream: StreamId) {
@@ -204,9 +205,7 @@ impl Source for Jobs {
     fn resumed(&mut self, now: Nanos, stream: StreamId) {
         if let Some(running) = self.running.get_mut(stream.0 as usize) {
             running.asleep = false;
-            for _ in 0..std::mem::take(&mut running.may) {
-                self.ready.push(Reverse((now, stream.0)));
-            }
+            self.ready.push(Reverse((now, stream.0, 0)));
         }
     }
 }
