@@ -6,6 +6,7 @@
 mod common;
 mod daemon;
 mod disk;
+mod onto;
 mod peers;
 mod store;
 mod watch;
@@ -23,7 +24,7 @@ fn main() {
     let root = (!rustix::process::geteuid().is_root()).then_some("not root");
     let mount = root.or_else(|| Tmpfs::new("64k").is_err().then_some("no tmpfs can be mounted"));
     let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
-    let tests: [(&str, Option<&str>, Test); 8] = [
+    let tests: [(&str, Option<&str>, Test); 11] = [
         ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, store::full_while_running),
         ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, store::full_at_start),
         ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, store::read_only),
@@ -32,6 +33,9 @@ fn main() {
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
+        ("a_replay_onto_a_device_writes_only_where_that_is_allowed", looped, onto::writes_only_where_they_are_allowed),
+        ("a_replay_onto_a_device_in_use_is_refused", looped, onto::a_device_in_use_is_refused),
+        ("a_replay_onto_a_device_that_is_too_small_or_fails_ends", looped, onto::a_device_that_is_too_small_or_fails_ends_it),
     ];
     let trials = tests
         .into_iter()

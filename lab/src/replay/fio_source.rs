@@ -8,6 +8,7 @@ use block_types::{Bytes, LatencyHistogram, Nanos, Op, Sector, Sectors};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replay::{Io, Source, StreamId, Token};
+use std::collections::VecDeque;
 
 /// One process.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,8 @@ struct Running {
     /// By slot: when it was submitted, and whether it is a read.
     in_flight: Vec<(Nanos, bool)>,
     free: Vec<u32>,
-    done: Vec<u32>,
+    /// Done, and not noticed.
+    done: VecDeque<u32>,
 }
 
 /// Processes side by side.
@@ -75,7 +77,7 @@ impl FioProcesses {
                 asleep: false,
                 in_flight: vec![(Nanos::ZERO, false); depth as usize],
                 free: (0..depth).rev().collect(),
-                done: Vec::new(),
+                done: VecDeque::new(),
                 process,
             }
         });
@@ -113,21 +115,21 @@ impl Running {
         Some(Io { stream: StreamId(stream as u32), token, ..Io::new(op, sector, sectors) })
     }
 
+    /// Notices one completion: `iodepth_batch_complete_max` is 1 unless a job says otherwise.
     fn reap(&mut self, now: Nanos, ramp: Nanos, tally: &mut Tally) {
-        for slot in self.done.drain(..) {
-            let (submitted, read) = self.in_flight[slot as usize];
-            self.free.push(slot);
-            self.to_submit += 1;
-            if now < ramp {
-                continue;
-            }
-            tally.bytes += self.process.block.0;
-            if read {
-                tally.reads += 1;
-                tally.read_latency.record(now - submitted);
-            } else {
-                tally.writes += 1;
-            }
+        let Some(slot) = self.done.pop_front() else { return };
+        let (submitted, read) = self.in_flight[slot as usize];
+        self.free.push(slot);
+        self.to_submit += 1;
+        if now < ramp {
+            return;
+        }
+        tally.bytes += self.process.block.0;
+        if read {
+            tally.reads += 1;
+            tally.read_latency.record(now - submitted);
+        } else {
+            tally.writes += 1;
         }
     }
 }
@@ -156,7 +158,7 @@ impl Source for FioProcesses {
             if one.to_submit == 0 && one.done.is_empty() {
                 one.due = one.due.max(now);
             }
-            one.done.push(slot);
+            one.done.push_back(slot);
         }
     }
 
