@@ -13,5 +13,6 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod engine;
+pub mod replay;
 pub mod run;
 pub mod store;

@@ -16,6 +16,7 @@ pub mod latency;
 pub mod overhead;
 pub mod power;
 pub mod reaction;
+pub mod replay;
 pub mod traces;
 
 use bench::interrupt::Interrupt;

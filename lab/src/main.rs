@@ -24,7 +24,7 @@ mod program {
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
     use tunerd_lab::{
-        Context, classify, constant, crash, demo, exact, latency, overhead, power, reaction, traces,
+        Context, classify, constant, crash, demo, exact, latency, overhead, power, reaction, replay, traces,
     };
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
@@ -73,6 +73,10 @@ mod program {
         Sensitivity(sensitivity::Options),
         /// Recorded traces: counts, speed, memory and loss beside blkparse and btt, and what recording costs
         Traces(traces::Options),
+        /// How far the simulated block layer can be trusted: its results beside the kernel's under the same settings
+        ReplayFidelity(replay::fidelity::Options),
+        /// Whether settings that a replay found in a trace serve the disk that it is of
+        ReplayTune(replay::tune::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
         /// What trials find, and what they take for a gain that is none: simulated
@@ -95,6 +99,8 @@ mod program {
                 Self::Emulation(_) => "emulation",
                 Self::Sensitivity(_) => "sensitivity",
                 Self::Traces(_) => "traces",
+                Self::ReplayFidelity(_) => "replay-fidelity",
+                Self::ReplayTune(_) => "replay-tune",
                 Self::Workloads(_) => "workloads",
                 Self::Power(_) => "power",
             }
@@ -114,6 +120,8 @@ mod program {
                 Self::Emulation(options) => cost::run(context, options),
                 Self::Sensitivity(options) => sensitivity::run(context, options),
                 Self::Traces(options) => traces::run(context, options),
+                Self::ReplayFidelity(options) => replay::fidelity::run(context, options),
+                Self::ReplayTune(options) => replay::tune::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
                 Self::Power(options) => power::run(context, options),
             }

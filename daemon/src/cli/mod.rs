@@ -5,12 +5,14 @@
 
 mod ab;
 mod confirmed;
+mod replay;
 mod run;
 mod shared;
 mod usage;
 
 pub use ab::{AbArgs, AbObjective, AdviseArgs};
 pub use confirmed::{ExplainArgs, ExportArgs, ExportFormat};
+pub use replay::{Candidate, Redirect, ReplayArgs};
 pub use run::{Duty, RunArgs};
 pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
 pub use usage::{Answer, parse};
@@ -72,6 +74,8 @@ pub enum Once {
     Genes(GenesCommand),
     /// Write one HTML file of a recorded run, of two runs side by side, or of what is known of a disk.
     Report(ReportArgs),
+    /// Replay a trace: simulated on a disk model, in search of settings, or onto a block device
+    Replay(Box<ReplayArgs>),
     /// Put back every setting that a tunerd which died has left behind.
     Restore(RestoreArgs),
     /// Show the configuration in effect, or check files.

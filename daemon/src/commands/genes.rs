@@ -289,7 +289,7 @@ fn export(
     Ok(())
 }
 
-fn provenance() -> Provenance {
+pub(super) fn provenance() -> Provenance {
     let machine = rustix::system::uname();
     let known =
         |text: &std::ffi::CStr| Some(text.to_string_lossy().into_owned()).filter(|text| !text.is_empty());
@@ -303,7 +303,7 @@ fn provenance() -> Provenance {
     }
 }
 
-fn now_unix_ms() -> u64 {
+pub(super) fn now_unix_ms() -> u64 {
     // A clock before 1970 reads as 1970.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

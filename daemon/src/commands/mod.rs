@@ -13,6 +13,7 @@ mod export;
 mod fingerprint;
 mod genes;
 mod record;
+mod replay;
 mod report;
 mod restore;
 mod status;
@@ -103,6 +104,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Genes(command) => genes::genes(command, out),
         Once::Report(args) => report::report(&args, out),
         Once::Record(args) => record::record(&args, out),
+        Once::Replay(args) => replay::replay(&args, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
         Once::Completions(args) => completions(&args, out),

@@ -6,6 +6,7 @@
 mod common;
 mod daemon;
 mod disk;
+mod onto;
 mod peers;
 mod store;
 mod traces;
@@ -26,7 +27,7 @@ fn main() {
     let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
     let traced = looped.or_else(traces::missing);
     let converted = traced.or_else(traces::no_tools);
-    let tests: [(&str, Option<&str>, Test); 12] = [
+    let tests: Vec<(&str, Option<&str>, Test)> = vec![
         ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, store::full_while_running),
         ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, store::full_at_start),
         ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, store::read_only),
@@ -43,6 +44,17 @@ fn main() {
         ("a_recording_that_is_killed_is_cleared_up_after", traced, traces::killed_recording),
         ("a_recording_ends_at_its_size", traced, traces::bounded_recording),
         ("every_format_of_a_trace_gives_the_same_timeline", converted, traces::every_format),
+        (
+            "a_replay_onto_a_device_writes_only_where_that_is_allowed",
+            looped,
+            onto::writes_only_where_they_are_allowed,
+        ),
+        ("a_replay_onto_a_device_in_use_is_refused", looped, onto::a_device_in_use_is_refused),
+        (
+            "a_replay_onto_a_device_that_is_too_small_or_fails_ends",
+            looped,
+            onto::a_device_that_is_too_small_or_fails_ends_it,
+        ),
     ];
     let trials = tests
         .into_iter()

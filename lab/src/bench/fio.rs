@@ -376,8 +376,10 @@ pub struct Direction {
     pub io_bytes: u64,
     /// I/Os a second.
     pub iops: f64,
-    /// Completion latency: from the call that submitted to the completion.
+    /// Completion latency: from the end of the call that submitted to the completion.
     pub clat_ns: Latency,
+    /// Total latency: from the beginning of that call. Percentiles only where a job has `lat_percentiles`.
+    pub lat_ns: Latency,
 }
 
 /// fio's latency summary.
@@ -395,6 +397,12 @@ impl Latency {
     #[must_use]
     pub fn mean(&self) -> Option<Nanos> {
         (self.count > 0).then_some(Nanos(self.mean as u64))
+    }
+
+    /// How many I/Os it is of.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
     }
 
     /// A percentile that fio reports by default (such as 99.0); `None` where it does not.
@@ -438,9 +446,11 @@ mod tests {
     const JSON: &str = r#"fio: some warning
         {"fio version": "fio-3.33", "jobs": [{"jobname": "a", "error": 0, "groupid": 0,
          "read": {"total_ios": 10, "io_bytes": 40960, "iops": 2.5,
-                  "clat_ns": {"min": 1, "max": 9, "mean": 5.5, "N": 10, "percentile": {"99.000000": 9}}},
+                  "clat_ns": {"min": 1, "max": 9, "mean": 5.5, "N": 10, "percentile": {"99.000000": 9}},
+                  "lat_ns": {"min": 2, "max": 10, "mean": 6.5, "N": 10}},
          "write": {"total_ios": 0, "io_bytes": 0, "iops": 0.0,
-                  "clat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0}}}]}"#;
+                  "clat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0},
+                  "lat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0}}}]}"#;
 
     #[test]
     fn results_are_read_past_messages() {

@@ -2,6 +2,9 @@
 //!
 //! A chart is plain data; its `figure` lays it out and gives a [`Figure`], which is pure as well until
 //! [`Figure::write`].
+//! A chart is plain data: [`RangeChart`] (a low and a high value and a bar to each row) and [`CompareChart`]
+//! (predictions beside measurements), [`ScatterChart`] (pairs of values) and [`TimeChart`] (values over time, above
+//! what went on). Its `figure` lays it out and gives a [`Figure`], which is pure as well until [`Figure::write`].
 //!
 //! | chart | shows |
 //! |---|---|
@@ -57,6 +60,7 @@ mod layout;
 mod panel;
 mod range;
 mod ribbon;
+mod scatter;
 mod scene;
 mod style;
 #[cfg(test)]
@@ -73,6 +77,7 @@ pub use fitness::FitnessChart;
 pub use genes::{GenePanel, GeneValue, GenesChart};
 pub use heat::{Cell, HeatMap, HeatMark};
 pub use range::{Emphasis, RangeChart, RangeRow};
+pub use scatter::{ScatterChart, ScatterPoint};
 pub use style::MOST_GROUPS;
 pub use time::{Series, Span, TimeChart, Trace};
 pub use timeline::{Kind, TimelineChart, TimelineWindow};

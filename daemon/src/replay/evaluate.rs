@@ -1,0 +1,232 @@
+//! What settings are worth on a trace: simulated on the same pieces of it, so that settings compare pair by pair.
+
+use super::disk::SimulatedDisk;
+use crate::config::Objective;
+use block_types::Nanos;
+use disk_model::ModelError;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use replay::{ClosedLoop, Config, NoCompletions, NoStall, OpenLoop, Report, Run, Trace, simulate};
+use serde::Serialize;
+
+/// When the bios of a trace are submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "pace", rename_all = "kebab-case")]
+pub enum Pace {
+    /// At the trace's times.
+    Open {
+        /// What they are multiplied by.
+        time_scale: f64,
+    },
+    /// As long after the completion that was waited for as in the trace.
+    Closed {
+        /// What the times of thought are multiplied by.
+        time_scale: f64,
+    },
+    /// As soon as fewer than so many are outstanding.
+    NoStall {
+        /// How many.
+        outstanding: usize,
+    },
+}
+
+/// Why nothing was simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The trace cannot be replayed so.
+    #[error(transparent)]
+    NoCompletions(#[from] NoCompletions),
+    /// The disk cannot be made.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Simulates a trace, from an empty disk to its end.
+///
+/// # Errors
+/// [`EvaluateError`].
+pub fn run(
+    disk: &SimulatedDisk,
+    config: &Config,
+    trace: &Trace,
+    pace: Pace,
+) -> Result<Report, EvaluateError> {
+    simulated(disk, config, trace, pace, &Run::to_the_end())
+}
+
+/// Simulates a piece of a trace for half of the time that it took when it was recorded.
+///
+/// To the end it would not do: of programs that the settings favour nothing is left then, and the last stretch is work
+/// that nobody recorded. Half leaves a setting room to be twice as fast. With [`Pace::NoStall`] there are no times, and
+/// the piece is simulated to its end.
+///
+/// # Errors
+/// [`EvaluateError`].
+pub fn run_piece(
+    disk: &SimulatedDisk,
+    config: &Config,
+    piece: &Trace,
+    pace: Pace,
+) -> Result<Piece, EvaluateError> {
+    let run = match pace {
+        Pace::Open { time_scale } | Pace::Closed { time_scale } => {
+            let half = piece.duration().as_secs_f64() * time_scale.max(f64::EPSILON) / 2.0;
+            Run::for_time(Nanos::ZERO, Nanos((half * 1e9).max(1.0) as u64))
+        }
+        Pace::NoStall { .. } => Run::to_the_end(),
+    };
+    Ok(Piece::of(&simulated(disk, config, piece, pace, &run)?))
+}
+
+fn simulated(
+    disk: &SimulatedDisk,
+    config: &Config,
+    trace: &Trace,
+    pace: Pace,
+    run: &Run,
+) -> Result<Report, EvaluateError> {
+    let mut model = disk.build()?;
+    Ok(match pace {
+        Pace::Open { time_scale } => {
+            simulate(config, model.as_mut(), &mut OpenLoop::new(trace, time_scale), run)
+        }
+        Pace::Closed { time_scale } => {
+            simulate(config, model.as_mut(), &mut ClosedLoop::new(trace, time_scale)?, run)
+        }
+        Pace::NoStall { outstanding } => {
+            simulate(config, model.as_mut(), &mut NoStall::new(trace, outstanding), run)
+        }
+    })
+}
+
+/// What one piece of a trace came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Piece {
+    /// Bytes read and written.
+    pub bytes: f64,
+    /// In so much virtual time.
+    pub elapsed: Nanos,
+    /// Bios that somebody waits for, those that were not done included.
+    pub synchronous: f64,
+    /// The sum of their latencies, of those that were not done their ages, ns: else what starves looks good.
+    pub latency_sum_ns: f64,
+}
+
+impl Piece {
+    /// Of a simulation.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let synchronous = report.synchronous();
+        // What is not done is not told apart; where there are asynchronous writes it may be theirs, for which nobody
+        // waits.
+        let all_waited_for = report.async_writes.bios == 0;
+        let (unfinished, ages) = if all_waited_for {
+            (report.unfinished as f64, report.unfinished_age_sum_ns as f64)
+        } else {
+            (0.0, 0.0)
+        };
+        Self {
+            bytes: report.data().bytes.0 as f64,
+            elapsed: report.elapsed,
+            synchronous: synchronous.latency.count() as f64 + unfinished,
+            latency_sum_ns: synchronous.latency.sum_ns() as f64 + ages,
+        }
+    }
+}
+
+/// The score of pieces together, higher is better: bytes a second, or 1/s of the mean latency of what somebody waits
+/// for. `None` where they have nothing that it could be taken from.
+#[must_use]
+pub fn score(pieces: &[Piece], objective: Objective) -> Option<f64> {
+    let sum = |value: fn(&Piece) -> f64| pieces.iter().map(value).sum::<f64>();
+    let (above, below) = match objective {
+        Objective::Throughput => (sum(|piece| piece.bytes), sum(|piece| piece.elapsed.as_secs_f64())),
+        Objective::Latency => (sum(|piece| piece.synchronous) * 1e9, sum(|piece| piece.latency_sum_ns)),
+    };
+    (above > 0.0 && below > 0.0).then_some(above / below)
+}
+
+/// A ratio of scores with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Gain {
+    /// Child over control: 1.1 is 10 % better.
+    pub ratio: f64,
+    /// Lower end.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+    /// How many pieces stand behind it.
+    pub pieces: usize,
+}
+
+/// How often the bootstrap draws anew.
+const DRAWS: usize = 2_000;
+
+/// How much better `child` did than `control` on the same pieces; the interval draws pieces anew, both sides together.
+/// `None` where there are fewer than two, or nothing to score.
+#[must_use]
+pub fn gain(control: &[Piece], child: &[Piece], objective: Objective, seed: u64) -> Option<Gain> {
+    let count = control.len();
+    if count < 2 || child.len() != count {
+        return None;
+    }
+    let ratio =
+        |control: &[Piece], child: &[Piece]| Some(score(child, objective)? / score(control, objective)?);
+    let found = ratio(control, child)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut one, mut other) = (vec![Piece::default(); count], vec![Piece::default(); count]);
+    let mut draws = Vec::with_capacity(DRAWS);
+    for _ in 0..DRAWS {
+        for slot in 0..count {
+            let drawn = rng.random_range(0..count);
+            (one[slot], other[slot]) = (control[drawn], child[drawn]);
+        }
+        draws.extend(ratio(&one, &other));
+    }
+    draws.sort_by(f64::total_cmp);
+    let at =
+        |q: f64| draws.get(((draws.len() as f64 * q) as usize).min(draws.len().saturating_sub(1))).copied();
+    Some(Gain { ratio: found, lower: at(0.025)?, upper: at(0.975)?, pieces: count })
+}
+
+/// Cuts a trace into at most `count` pieces of equally many bios, of at least `least` each.
+#[must_use]
+pub fn pieces(trace: &Trace, count: usize, least: usize) -> Vec<Trace> {
+    let bios = trace.bios();
+    let each = bios.len().div_ceil(count.max(1)).max(least).max(1);
+    bios.chunks(each)
+        // A last piece that is too short to be one is left out, rather than to weigh like the others.
+        .filter(|chunk| chunk.len() * 2 >= each)
+        .map(|chunk| Trace::new(chunk.to_vec()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(bytes: f64, seconds: u64) -> Piece {
+        Piece { bytes, elapsed: Nanos(seconds * Nanos::SECOND.0), synchronous: 10.0, latency_sum_ns: 1e9 }
+    }
+
+    #[test]
+    fn the_interval_is_of_pairs_and_not_of_what_both_have_in_common() {
+        // Pieces that differ by a factor of ten, and a child that is 10 % better on each.
+        let control: Vec<Piece> = (1..=10).map(|i| piece(f64::from(i) * 1e6, 1)).collect();
+        let child: Vec<Piece> = (1..=10).map(|i| piece(f64::from(i) * 1.1e6, 1)).collect();
+        let found = gain(&control, &child, Objective::Throughput, 1).unwrap();
+        for value in [found.ratio, found.lower, found.upper] {
+            assert!((value - 1.1).abs() < 1e-9, "{found:?}");
+        }
+        let same = gain(&control, &child, Objective::Latency, 1).unwrap();
+        assert!((same.ratio - 1.0).abs() < 1e-12);
+        assert_eq!(gain(&control[..1], &child[..1], Objective::Throughput, 1), None);
+    }
+
+    #[test]
+    fn what_has_no_synchronous_bio_has_no_latency() {
+        let none = Piece { synchronous: 0.0, latency_sum_ns: 0.0, ..piece(1.0, 1) };
+        assert_eq!(score(&[none], Objective::Latency), None);
+        assert!(score(&[none], Objective::Throughput).is_some());
+    }
+}
