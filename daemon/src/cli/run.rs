@@ -1,7 +1,9 @@
 //! The arguments of `tunerd run`.
 
 use super::{JsonArg, Roots};
-use crate::config::{Mode, Objective, OnChange, Ranges, Reintroduce, StrategyName, parse_bytes, parse_duration};
+use crate::config::{
+    Mode, Objective, OnChange, Ranges, Reintroduce, StrategyName, parse_bytes, parse_duration,
+};
 use block_types::{Knob, Nanos};
 use clap::{Args, ValueEnum};
 use fingerprint::Rule;

@@ -19,5 +19,5 @@ pub use clock::{Clock, RealClock, VirtualClock, Wake};
 pub use device::{Command, DeviceLoop, DeviceView, Ended, Parts, Sink};
 pub use process::main;
 pub use supervisor::{RunError, Signal, Surroundings, run};
-pub use synthetic_run::{DEVICE as SYNTHETIC_DEVICE, play};
 pub use synthetic::{SyntheticSource, Visit, Work, demo_script};
+pub use synthetic_run::{DEVICE as SYNTHETIC_DEVICE, play};

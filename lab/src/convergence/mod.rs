@@ -1,0 +1,224 @@
+//! The paper's experiment: how long the search takes to converge on a workload that it does not know, and on one that
+//! comes back.
+//!
+//! [`definitions`] says what convergence is; [`plan`] what is run; [`visit`] reads visits off the daemon's events;
+//! [`judge`] puts both together with what settings are truly worth, which [`fake_clock`] knows and the other backends
+//! measure ([`measure`]). All raw rows go through the [`journal`], and the report is made from them alone: a run that
+//! was interrupted and gone on with gives the same one.
+
+pub mod definitions;
+pub mod fake_clock;
+pub mod journal;
+pub mod judge;
+pub mod measure;
+pub mod plan;
+pub mod reduction;
+mod report;
+pub mod summary;
+pub mod visit;
+
+use crate::Context;
+use crate::bench::report::Report;
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use fake_clock::Synthetic;
+use indicatif::{ProgressBar, ProgressStyle};
+use journal::{Journal, Plan, Row};
+use judge::{Landscape, judge};
+use plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, Treatment};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the loop runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// Virtual time over made-up landscapes: many seeds in seconds, and nothing about any disk.
+    FakeClock,
+}
+
+impl Backend {
+    /// Whether it takes root.
+    #[must_use]
+    pub const fn needs_root(self) -> bool {
+        !matches!(self, Self::FakeClock)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::FakeClock => "fake-clock",
+        }
+    }
+}
+
+/// Options of this experiment.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Where the loop runs
+    #[arg(long, value_enum, default_value = "fake-clock")]
+    pub backend: Backend,
+    /// A strategy; may be given several times [default: all]
+    #[arg(long = "strategy", value_name = "NAME", value_parser = plan::STRATEGIES.map(|strategy| strategy.name))]
+    pub strategies: Vec<String>,
+    /// Seeds of each strategy and treatment
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub seeds: u64,
+    /// Visits of each workload in a run: the first, and those that memory can shorten
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..=100))]
+    pub passes: u64,
+    /// Seconds of each visit
+    #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(20..=86_400))]
+    pub visit: u64,
+    /// Go on with the record in this directory, under the same options
+    #[arg(long, value_name = "DIRECTORY")]
+    pub resume: Option<PathBuf>,
+}
+
+impl Options {
+    fn strategies(&self) -> Vec<Strategy> {
+        if self.strategies.is_empty() {
+            return plan::STRATEGIES.to_vec();
+        }
+        self.strategies.iter().filter_map(|name| Strategy::named(name)).collect()
+    }
+
+    /// Treatments of one seed one after the other, so that an interrupted run has whole pairs.
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for seed in 1..=self.seeds {
+            for strategy in self.strategies() {
+                for treatment in Treatment::ALL {
+                    cells.push(Cell { strategy: strategy.name.to_owned(), treatment, seed });
+                }
+            }
+        }
+        cells
+    }
+}
+
+/// Runs the experiment.
+///
+/// # Errors
+///
+/// Where what the backend needs cannot be had, or on an interrupt; what was recorded until then is kept.
+pub fn run(context: &Context, options: &Options) -> Result<Report> {
+    match options.backend {
+        Backend::FakeClock => virtual_time(context, options),
+    }
+}
+
+fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
+    let land = Synthetic::new()?;
+    let mut journal = begin(context, options, plan_of(options, &land))?;
+    known(&mut journal, &land)?;
+    let todo: Vec<Cell> = options.cells().into_iter().filter(|cell| !journal.has(cell)).collect();
+    let progress = Progress::new(context, todo.len());
+    let scratch =
+        tempfile::Builder::new().prefix("tunerd-lab.").tempdir().context("cannot make a directory")?;
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let passes = usize::try_from(options.passes)?;
+    let visit = Duration::from_secs(options.visit);
+    for group in todo.chunks(at_once) {
+        context.interrupt.check()?;
+        let done = std::thread::scope(|scope| {
+            let threads: Vec<_> = group
+                .iter()
+                .map(|cell| scope.spawn(|| land.run(cell, passes, visit, scratch.path())))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| bail!("a run panicked")))
+                .collect::<Vec<_>>()
+        });
+        // In the order of the plan, whichever was ready first: the record is the same every time.
+        for (cell, visits) in group.iter().zip(done) {
+            let visits = visits.with_context(|| {
+                format!("{}, {}, seed {}", cell.strategy, cell.treatment.name(), cell.seed)
+            })?;
+            let judged = judge(cell, &visits, &land)?;
+            // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
+            if cell.seed == 1 {
+                journal.append(Row::Run { cell: cell.clone(), complete: true, visits })?;
+            }
+            journal.append(Row::Judged { cell: cell.clone(), visits: judged })?;
+            progress.step(&cell.strategy);
+        }
+    }
+    progress.end();
+    report::finish(journal, &land)
+}
+
+fn plan_of(options: &Options, land: &Synthetic) -> Plan {
+    Plan {
+        backend: options.backend.name().to_owned(),
+        strategies: options.strategies().iter().map(|strategy| strategy.name.to_owned()).collect(),
+        seeds: options.seeds,
+        passes: usize::try_from(options.passes).unwrap_or(usize::MAX),
+        visit_s: options.visit,
+        workloads: HOSTILE_ORDER
+            .iter()
+            .map(|name| ((*name).to_owned(), "made up: an optimum in two knobs".to_owned()))
+            .collect(),
+        device: "SIMULATED: a fake kernel, made-up landscapes and virtual time".to_owned(),
+        scheduler: "mq-deadline".to_owned(),
+        genes: Ranges::ALL.map(|ranges| (ranges, land.genes(ranges).to_vec())).into(),
+    }
+}
+
+/// Records what is known beforehand.
+fn known(journal: &mut Journal, land: &dyn Landscape) -> Result<()> {
+    for workload in HOSTILE_ORDER {
+        for ranges in Ranges::ALL {
+            let there = journal.rows().iter().any(|row| {
+                matches!(row, Row::Oracle { workload: of, ranges: within, .. } if of == workload && *within == ranges)
+            });
+            if let (false, Some(oracle)) = (there, land.oracle(workload, ranges)) {
+                let dominant = land.dominant(workload);
+                journal.append(Row::Oracle { workload: workload.to_owned(), ranges, oracle, dominant })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A journal: of the record that is to be gone on with, of a new one where one is wanted, or of none.
+fn begin(context: &Context, options: &Options, plan: Plan) -> Result<Journal> {
+    ensure!(!options.strategies().is_empty(), "no strategy");
+    if let Some(directory) = &options.resume {
+        return Journal::resume(directory, &plan);
+    }
+    let name = match options.backend {
+        Backend::FakeClock => "convergence-fake-clock",
+    };
+    let run = context.begin_record(name, &report::title(&plan), &plan.device, None)?;
+    match &run {
+        Some(run) => context.say(&format!("recording into {}", run.dir().display())),
+        None => context.say("without --record nothing is kept if this is interrupted"),
+    }
+    Journal::begin(run, plan)
+}
+
+/// The live line: on a terminal a bar with what is left to wait, elsewhere a line now and then.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new(context: &Context, steps: usize) -> Self {
+        let bar = if context.quiet { ProgressBar::hidden() } else { ProgressBar::new(steps as u64) };
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:24} {pos}/{len} runs, about {eta} to go  {wide_msg}")
+        {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    fn step(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+        self.bar.inc(1);
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
