@@ -11,11 +11,14 @@ pub mod fake_clock;
 pub mod journal;
 pub mod judge;
 pub mod measure;
+pub mod measured;
 pub mod plan;
 pub mod reduction;
 mod report;
 pub mod summary;
+pub mod surrogate;
 pub mod visit;
+pub mod workloads;
 
 use crate::Context;
 use crate::bench::report::Report;
