@@ -35,6 +35,7 @@ impl Source for Diskstats {
             latency: None,
             in_flight: totals.in_flight,
             io_ticks: totals.io_ticks,
+            time_in_queue: totals.time_in_queue,
             errors: None,
         })
     }

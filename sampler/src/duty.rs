@@ -22,6 +22,8 @@ const FALLBACK: (f64, Nanos) = (0.1, Nanos::from_millis(100));
 #[derive(Clone, Debug)]
 struct Disk {
     active: bool,
+    /// `CLOCK_MONOTONIC` from which latencies are charged, while a measurement stands.
+    mark: Option<Nanos>,
     /// Whether its rate is above the threshold.
     fast: bool,
     on_since: Option<Nanos>,
@@ -40,6 +42,8 @@ pub(crate) struct Orders {
     pub(crate) epoch: u32,
     /// One in so many data bios is followed to completion; 0 for none.
     pub(crate) every: u32,
+    /// Bios submitted before this moment are carried; 0 where there is no mark.
+    pub(crate) mark: Nanos,
 }
 
 /// The state of all disks.
@@ -60,6 +64,7 @@ impl Switchboard {
     pub(crate) fn new(disks: usize, duty: Duty, one_in: u32, now: Nanos) -> Self {
         let disk = Disk {
             active: true,
+            mark: None,
             fast: false,
             on_since: None,
             observed: Nanos::ZERO,
@@ -83,7 +88,7 @@ impl Switchboard {
         disk.active
             && match (self.probing, self.duty) {
                 (Probing::Cycle, _) => true,
-                (Probing::Auto, Duty::Cycle { .. }) => disk.fast,
+                (Probing::Auto, Duty::Cycle { .. }) => disk.fast && disk.mark.is_none(),
                 (Probing::Auto, Duty::Continuous) | (Probing::Off | Probing::Continuous, _) => false,
             }
     }
@@ -163,6 +168,16 @@ impl Switchboard {
         self.tick(now)
     }
 
+    /// Sets a disk's mark, or takes it away.
+    pub(crate) fn mark(&mut self, disk: usize, at: Option<Nanos>, now: Nanos) -> bool {
+        let Some(disk) = self.disks.get_mut(disk) else {
+            return false;
+        };
+        let changed = disk.mark != at;
+        disk.mark = at;
+        self.tick(now) | changed
+    }
+
     /// Whether a disk is in use.
     pub(crate) fn is_active(&self, disk: usize) -> bool {
         self.disks.get(disk).is_some_and(|disk| disk.active)
@@ -220,6 +235,7 @@ impl Switchboard {
             on: disk.on_since.is_some(),
             epoch: disk.epoch,
             every: disk.every,
+            mark: disk.mark.unwrap_or(Nanos::ZERO),
         })
     }
 }
@@ -291,6 +307,22 @@ mod tests {
         board.set_active(0, false, ms(105));
         board.set_active(0, true, ms(300));
         assert_eq!(epoch(&board), 3);
+    }
+
+    #[test]
+    fn a_marked_disk_is_probed_all_the_time_and_the_others_keep_their_cycle() {
+        let mut board = Switchboard::new(2, cycle(), 64, ms(0));
+        for disk in 0..2 {
+            board.completed(disk, ms(0), 0);
+            board.completed(disk, ms(100), 100_000);
+        }
+        assert!(board.mark(0, Some(ms(105)), ms(105)));
+        assert!(board.tick(ms(115)));
+        assert_eq!(on(&board), [true, false]);
+        assert_eq!(board.orders().map(|orders| orders.mark).collect::<Vec<_>>(), [ms(105), ms(0)]);
+        assert!(!board.mark(0, Some(ms(105)), ms(116)));
+        assert!(board.mark(0, None, ms(117)));
+        assert_eq!(on(&board), [false, false]);
     }
 
     #[test]

@@ -46,5 +46,5 @@ mod tracefs;
 pub use error::SamplerError;
 pub use open::{Opened, open};
 pub use request::{Duty, Request, SourceChoice, SourceKind, UnknownSource, Watched};
-pub use sample::{Completed, ExactCounters, InFlight, Latencies, ProbeCost, Sample};
+pub use sample::{Ages, Completed, ExactCounters, InFlight, Latencies, ProbeCost, Sample};
 pub use source::{Probing, Source};

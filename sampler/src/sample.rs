@@ -24,8 +24,11 @@ pub struct Sample {
     pub latency: Option<Latencies>,
     /// What is under way at this moment.
     pub in_flight: InFlight,
-    /// Time in which the disk had I/O in flight, in sum.
+    /// Time in which the disk had I/O in flight, in sum (diskstats, field 10).
     pub io_ticks: Nanos,
+    /// The time that requests were in flight, summed over all of them (diskstats, field 11): its growth over the time
+    /// is the mean number of requests in flight. Those that wait for a tag are not in it.
+    pub time_in_queue: Nanos,
     /// Data requests that ended with an error; `None` from a source that cannot tell.
     pub errors: Option<u64>,
 }
@@ -68,6 +71,9 @@ pub struct Latencies {
     pub sync_write: LatencyHistogram,
     /// Writes that nobody waits for: writeback.
     pub async_write: LatencyHistogram,
+    /// Bios of any kind that were submitted before the disk's [mark](crate::Source::mark) and completed after it was
+    /// set. They are in none of the others.
+    pub carried: LatencyHistogram,
 }
 
 impl Latencies {
@@ -78,6 +84,7 @@ impl Latencies {
             read: self.read.since(&earlier.read)?,
             sync_write: self.sync_write.since(&earlier.sync_write)?,
             async_write: self.async_write.since(&earlier.async_write)?,
+            carried: self.carried.since(&earlier.carried)?,
         })
     }
 }
@@ -89,13 +96,35 @@ pub struct InFlight {
     pub reads: u64,
     /// Write requests that have their tag.
     pub writes: u64,
-    /// Age of the oldest followed data bio that is not completed. In the off-phases of a duty cycle nothing new
-    /// is followed, so that it is soon `None` there.
-    pub oldest_age: Option<Nanos>,
-    /// Sum of the ages of those followed reads and synchronous writes that are not completed.
-    pub sampled_sync_ages_sum: Nanos,
-    /// How many they are.
-    pub sampled_sync: u64,
+    /// Followed data bios that are not completed, those that wait for a tag too. In the off-phases of a duty cycle
+    /// nothing new is followed, so that soon there are none.
+    pub all: Ages,
+    /// The reads and synchronous writes among them.
+    pub sync: Ages,
+    /// The reads among them.
+    pub read: Ages,
+}
+
+/// Ages of followed data bios that are not completed.
+///
+/// What was submitted before the disk's [mark](crate::Source::mark) has its age from the mark on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ages {
+    /// How many there are, estimated: each that is followed counts for those that it stands for.
+    pub count: u64,
+    /// The sum of their ages, estimated likewise.
+    pub sum: Nanos,
+    /// The age of the oldest that is followed; `None` where none is.
+    pub oldest: Option<Nanos>,
+}
+
+impl Ages {
+    /// Adds one that stands for `weight`.
+    pub(crate) fn add(&mut self, age: Nanos, weight: u64) {
+        self.count = self.count.saturating_add(weight);
+        self.sum += Nanos(age.0.saturating_mul(weight));
+        self.oldest = self.oldest.max(Some(age));
+    }
 }
 
 impl InFlight {

@@ -1,7 +1,7 @@
 //! The one trait behind which the sources stand.
 
 use crate::{ExactCounters, ProbeCost, Sample, SamplerError, SourceKind};
-use block_types::DevNo;
+use block_types::{DevNo, Nanos};
 use std::fmt::Debug;
 
 /// How probing runs right now.
@@ -38,6 +38,20 @@ pub trait Source: Send + Sync + Debug {
     /// # Errors
     /// [`SamplerError::UnknownDisk`], or what attaching met.
     fn set_active(&self, disk: DevNo, active: bool) -> Result<(), SamplerError>;
+
+    /// Begins a measurement: from `at` (`CLOCK_MONOTONIC`) on, latencies are charged to who submitted the bio. One that
+    /// was submitted before and completes later is counted as [carried](crate::Latencies::carried) and in no other
+    /// histogram; one that does not complete has its age from `at` on. While a mark stands the disk is probed all the
+    /// time, whatever its rate, so that what is in flight at the end is known. `None` takes the mark away.
+    ///
+    /// A source without latencies has nothing to charge and does nothing.
+    ///
+    /// # Errors
+    /// [`SamplerError::UnknownDisk`], or what switching met.
+    fn mark(&self, disk: DevNo, at: Option<Nanos>) -> Result<(), SamplerError> {
+        let _ = (disk, at);
+        Ok(())
+    }
 
     /// Overrides when probing runs, for measurements of what it costs. Takes microseconds.
     ///

@@ -21,6 +21,7 @@ pub(crate) struct Totals {
     pub(crate) completed: Completed,
     pub(crate) in_flight: InFlight,
     pub(crate) io_ticks: Nanos,
+    pub(crate) time_in_queue: Nanos,
 }
 
 impl Counted {
@@ -68,6 +69,7 @@ impl Counted {
             },
             in_flight: InFlight { reads: in_flight.reads, writes: in_flight.writes, ..InFlight::default() },
             io_ticks: Nanos::from_millis(stats.io_ticks_ms),
+            time_in_queue: Nanos::from_millis(stats.weighted_ms),
         })
     }
 }

@@ -37,7 +37,9 @@ mod report;
 mod restore;
 mod story;
 
-pub use catalogue::{Freeze, KernelVersion, KnobInfo, RangeRule, Scale, Tuning, Unit, catalogue, info};
+pub use catalogue::{
+    Freeze, KernelVersion, KnobInfo, RangeRule, Scale, Tuning, Unit, catalogue, info, refusal,
+};
 pub use error::{GuardError, RestoreError};
 pub use guard::{Applied, Clamped, Foreign, Guard, GuardConfig, WriteFailure, Written};
 pub use lock::holder_of;

@@ -4,8 +4,8 @@
 //! tried at α·6/(π²j²), and these add up to α. It is per campaign: a machine that runs a hundred campaigns in
 //! vain has to expect a few false promotions, each of a setting that does no measurable harm.
 
-use crate::race::{Race, RaceConfig};
-use crate::{Arm, Coin, Estimate, Outcome, Scale, Trial, TrialConfig, TrialError, Verdict, VoidCounts};
+use crate::race::{Race, RaceConfig, Raced};
+use crate::{Arm, Coin, Estimate, Outcome, Scale, Side, Trial, TrialConfig, TrialError, Verdict, VoidCounts};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -36,6 +36,10 @@ pub struct Tried {
     pub verdict: Verdict,
     /// How large its effect was; `None` where no pair was finished.
     pub estimate: Option<Estimate>,
+    /// ln E that it is better, at the end.
+    pub log_evidence: f64,
+    /// The α that its trial had.
+    pub alpha: f64,
     /// Slices of its trial.
     pub slices: VoidCounts,
 }
@@ -66,6 +70,7 @@ pub struct Campaign {
     stage: Stage,
     tried: Vec<Tried>,
     race_slices: VoidCounts,
+    raced: Vec<Raced>,
 }
 
 /// The coins of the race; nominee j has stream j.
@@ -85,6 +90,7 @@ impl Campaign {
             stage: Stage::Race(race),
             tried: Vec::new(),
             race_slices: VoidCounts::default(),
+            raced: Vec::new(),
         };
         campaign.settle()?;
         Ok(campaign)
@@ -123,13 +129,16 @@ impl Campaign {
         let (scale, waiting) = match &self.stage {
             Stage::Race(race) if race.next().is_none() => {
                 self.race_slices = race.voids;
+                self.raced = race.raced();
                 (race.scale(self.config.trial.expected_noise), race.nominees())
             }
             Stage::Confirm { trial, candidate, waiting } => {
                 let Some(verdict) = trial.verdict() else { return Ok(()) };
                 let candidate = *candidate;
                 let (estimate, slices) = (trial.estimate(), trial.voids());
-                self.tried.push(Tried { candidate, verdict, estimate, slices });
+                let log_evidence = trial.log_evidence(Side::Above);
+                let alpha = nominee_alpha(self.config.trial.alpha, self.tried.len() as u64 + 1);
+                self.tried.push(Tried { candidate, verdict, estimate, log_evidence, alpha, slices });
                 if verdict == Verdict::Better {
                     self.stage = Stage::Ended(CampaignEnd::Promoted(candidate));
                     return Ok(());
@@ -176,6 +185,15 @@ impl Campaign {
     #[must_use]
     pub fn tried(&self) -> &[Tried] {
         &self.tried
+    }
+
+    /// What became of each candidate in the race, so far or for good.
+    #[must_use]
+    pub fn raced(&self) -> Vec<Raced> {
+        match &self.stage {
+            Stage::Race(race) => race.raced(),
+            _ => self.raced.clone(),
+        }
     }
 
     /// Slices of the race.

@@ -47,7 +47,7 @@ pub use evidence::{BETS, CLIP, Scaled, Side, log_evidence, log_gain};
 pub use guard::{Abort, Batch, Guard, GuardConfig, Judgement, Violations, Watch};
 pub use pair::{Arm, Coin};
 pub use quantile::{PooledTail, READS_FOR_P90, READS_FOR_P99, TailLevel, TailPool};
-pub use race::RaceConfig;
+pub use race::{RaceConfig, Raced};
 pub use scale::Scale;
 pub use score::{Contrast, LogScore, Objective, Part, Saturation, Silence, SliceScore};
 pub use slice::{InFlight, Slice, Void, VoidCounts};

@@ -3,10 +3,12 @@
 //! [`parse`] is the only entry. It answers `--help` and `--version` as text to print, and wrong usage as one
 //! line; nothing here acts on anything.
 
+mod ab;
 mod run;
 mod shared;
 mod usage;
 
+pub use ab::{AbArgs, AbObjective, AdviseArgs};
 pub use run::{Duty, RunArgs};
 pub use shared::{DeviceArg, JsonArg, PathArgs, Roots};
 pub use usage::{Answer, parse};
@@ -53,6 +55,8 @@ pub enum Once {
     Resume(SteerArgs),
     /// Watch what a disk is doing, one line per window; writes nothing.
     Fingerprint(FingerprintArgs),
+    /// Compare two settings of a disk on live traffic, under guard, and put everything back.
+    Ab(Box<AbArgs>),
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),

@@ -40,7 +40,7 @@ pub struct RunArgs {
     /// How settings are searched
     #[arg(long, value_enum)]
     pub strategy: Option<StrategyName>,
-    /// What a child is scored by
+    /// What is to be improved [default: balanced; throughput under moilanen]
     #[arg(long, value_enum)]
     pub objective: Option<Objective>,
     /// A file of genes, as `tunerd genes export` writes it, to apply (hints) or to start from (tune)
@@ -84,13 +84,13 @@ pub struct RunArgs {
     /// Windows of a new fingerprint before it counts as changed [default: 2]
     #[arg(long, value_name = "NUMBER", help_heading = "The loop")]
     pub debounce: Option<u32>,
-    /// How long a child is scored [default: 2s]
+    /// How long settings on trial are scored [default: 4s; 2s under moilanen]
     #[arg(long, value_name = "DURATION", value_parser = duration_text, help_heading = "The loop")]
     pub slice: Option<String>,
-    /// How long a child is in force before it is scored [default: 0s]
+    /// How long they are in force before they are scored [default: 2s; 0s under moilanen]
     #[arg(long, value_name = "DURATION", value_parser = duration_text, help_heading = "The loop")]
     pub settle: Option<String>,
-    /// Children in a generation [default: 8]
+    /// Children in a generation of moilanen [default: 8]
     #[arg(long, value_name = "NUMBER", help_heading = "The loop")]
     pub children: Option<u32>,
 

@@ -63,6 +63,7 @@ struct Written {
     timing: Table,
     fingerprint: Table,
     genetic: Table,
+    confirmed: Table,
     sampler: Table,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<Knob, Table>,
@@ -161,6 +162,17 @@ impl Written {
                 ("tune_scheduler", Some(Value::Boolean(config.genetic.tune_scheduler))),
                 ("decay", Some(Value::Float(config.genetic.decay))),
             ]),
+            confirmed: table([
+                ("candidates", Some(number(config.confirmed.candidates as u64))),
+                ("race_pairs", Some(number(config.confirmed.race_pairs.into()))),
+                ("nominees", Some(number(config.confirmed.nominees.into()))),
+                ("max_pairs", Some(number(config.confirmed.max_pairs.into()))),
+                ("alpha", Some(Value::Float(config.confirmed.alpha))),
+                ("pause", Some(duration(config.confirmed.pause))),
+                ("pause_max", Some(duration(config.confirmed.pause_max))),
+                ("changes_per_minute", Some(number(config.confirmed.changes_per_minute.into()))),
+                ("calm", Some(duration(config.confirmed.calm))),
+            ]),
             sampler: table([
                 ("source", Some(name(&config.sampler.source))),
                 ("continuous", Some(Value::Boolean(config.sampler.continuous))),
@@ -189,6 +201,8 @@ mod tests {
     fn what_is_shown_is_a_file_that_means_the_same() {
         for text in [
             "",
+            "strategy = \"moilanen\"\n",
+            "objective = \"tail\"\n[confirmed]\ncandidates = 8\nalpha = 0.01\npause = \"2h\"\ncalm = \"5s\"\n",
             "mode = \"tune\"\ndevices = [\"loop7\", \"sda\"]\nexclude = [\"sdb\"]\nseed = 7\nsocket_group = \"disk\"\n\
              state_dir = \"/srv/a b\"\nhints = \"/etc/tunerd/hints.json\"\nobjective = \"latency\"\n\
              [loop]\nwindow = \"300ms\"\nwindow_max = \"90s\"\nsettle = \"1.5s\"\nslice = \"1234567us\"\n\

@@ -3,6 +3,7 @@
 //! Every one writes to the stream it is given and answers with a [`Failure`] where it cannot do what was asked; only
 //! [`finish`] turns that into a line on standard error and an exit status.
 
+mod ab;
 mod config;
 mod devices;
 mod doctor;
@@ -13,6 +14,7 @@ mod status;
 mod table;
 
 pub(crate) use genes::acceptable;
+pub(crate) use table::gain;
 
 use crate::cli::{Cli, CompletionsArgs, Once, Roots};
 use clap::CommandFactory;
@@ -87,6 +89,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Status(args) => status::status(&args, out),
         Once::Pause(args) => status::pause(&args, out),
         Once::Resume(args) => status::resume(&args, out),
+        Once::Ab(args) => ab::ab(&args, out),
         Once::Genes(command) => genes::genes(command, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),

@@ -106,6 +106,22 @@ pub(super) fn fitness(objective: &str, fitness: Option<f64>) -> String {
     }
 }
 
+/// A gain in per cent with its limits and how many pairs it rests on, such as `+12.3 % [+4.0, +20.1] in 14 pairs`.
+#[must_use]
+pub(crate) fn gain(estimate: Option<&trials::Estimate>) -> String {
+    let Some(estimate) = estimate else { return "nothing measured".to_owned() };
+    let percent = |log_ratio: f64| 100.0 * log_ratio.exp_m1();
+    let limit = |limit: Option<f64>| limit.map_or("?".to_owned(), |limit| format!("{:+.1}", percent(limit)));
+    let pairs = if estimate.pairs == 1 { "pair" } else { "pairs" };
+    format!(
+        "{:+.1} % [{}, {}] in {} {pairs}",
+        percent(estimate.log_ratio),
+        limit(estimate.lower),
+        limit(estimate.upper),
+        estimate.pairs
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,9 @@
 //! From what was written to what was meant.
 
-use super::raw::{Field, Origin, RawConfig, RawFingerprint, RawGenetic, RawLimits, RawLoop, RawSampler};
-use super::{Config, ConfigError, Limits, parse_bytes, parse_duration};
+use super::raw::{
+    Field, Origin, RawConfig, RawConfirmed, RawFingerprint, RawGenetic, RawLimits, RawLoop, RawSampler,
+};
+use super::{Config, ConfigError, Limits, Objective, StrategyName, parse_bytes, parse_duration};
 use block_types::{Bytes, Knob, Nanos};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -103,8 +105,7 @@ fn take<T>(field: Field<T>, into: &mut T) {
 pub(super) fn apply(config: &mut Config, raw: RawConfig, origin: &Origin) -> Result<(), ConfigError> {
     let layer = Layer { origin };
     take(raw.mode, &mut config.mode);
-    take(raw.strategy, &mut config.strategy);
-    take(raw.objective, &mut config.objective);
+    objective(config, raw.objective, &layer)?;
     take(raw.on_exit, &mut config.on_exit);
     for (key, field, into) in
         [("devices", raw.devices, &mut config.devices), ("exclude", raw.exclude, &mut config.exclude)]
@@ -126,10 +127,29 @@ pub(super) fn apply(config: &mut Config, raw: RawConfig, origin: &Origin) -> Res
     timing(config, &raw.timing, &layer)?;
     thresholds(config, raw.fingerprint, &layer)?;
     genes(config, raw.genetic, &layer)?;
+    confirmation(config, &raw.confirmed, &layer)?;
     sampling(config, &raw.sampler, &layer)?;
     for (knob, limits) in raw.limits {
         bounds(config, knob, &limits, &layer)?;
     }
+    Ok(())
+}
+
+fn objective(config: &mut Config, raw: Field<Objective>, layer: &Layer<'_>) -> Result<(), ConfigError> {
+    let Some(spanned) = raw else { return Ok(()) };
+    let objective = *spanned.get_ref();
+    if config.strategy == StrategyName::Moilanen
+        && !matches!(objective, Objective::Throughput | Objective::Latency)
+    {
+        let found = format!("{:?}", objective.name());
+        return Err(layer.error(
+            "objective",
+            &spanned,
+            found,
+            "throughput or latency under strategy moilanen",
+        ));
+    }
+    config.objective = objective;
     Ok(())
 }
 
@@ -212,6 +232,32 @@ fn genes(config: &mut Config, raw: RawGenetic, layer: &Layer<'_>) -> Result<(), 
         }
         genetic.knobs = knobs.into_inner();
     }
+    Ok(())
+}
+
+fn confirmation(config: &mut Config, raw: &RawConfirmed, layer: &Layer<'_>) -> Result<(), ConfigError> {
+    const MS: fn(u64) -> Nanos = Nanos::from_millis;
+    let confirmed = &mut config.confirmed;
+    let mut candidates = confirmed.candidates as u32;
+    layer.within("confirmed.candidates", &raw.candidates, 4..=64, &mut candidates)?;
+    confirmed.candidates = candidates as usize;
+    layer.within("confirmed.race_pairs", &raw.race_pairs, 1..=20, &mut confirmed.race_pairs)?;
+    layer.within("confirmed.nominees", &raw.nominees, 1..=16, &mut confirmed.nominees)?;
+    layer.within("confirmed.max_pairs", &raw.max_pairs, 8..=1_000, &mut confirmed.max_pairs)?;
+    layer.within("confirmed.alpha", &raw.alpha, 0.000_1..=0.5, &mut confirmed.alpha)?;
+    let pauses = MS(100)..=MS(7 * 24 * 3_600_000);
+    layer.duration("confirmed.pause", &raw.pause, pauses.clone(), &mut confirmed.pause)?;
+    layer.duration("confirmed.pause_max", &raw.pause_max, pauses.clone(), &mut confirmed.pause_max)?;
+    let changes = 1..=6_000;
+    layer.within(
+        "confirmed.changes_per_minute",
+        &raw.changes_per_minute,
+        changes,
+        &mut confirmed.changes_per_minute,
+    )?;
+    layer.duration("confirmed.calm", &raw.calm, pauses, &mut confirmed.calm)?;
+    // A first pause that was lengthened alone lengthens the longest too.
+    confirmed.pause_max = confirmed.pause_max.max(confirmed.pause);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The command line as a layer of the configuration.
 
-use super::raw::{Field, RawConfig, RawFingerprint, RawGenetic, RawLoop, RawSampler};
+use super::raw::{Field, RawConfig, RawConfirmed, RawFingerprint, RawGenetic, RawLoop, RawSampler};
 use crate::cli::{Duty, RunArgs};
 use toml::Spanned;
 
@@ -45,6 +45,7 @@ impl From<RunArgs> for RawConfig {
                 tune_scheduler: field(args.tune_scheduler.then_some(true)),
                 decay: field(args.decay),
             },
+            confirmed: RawConfirmed::default(),
             sampler: RawSampler {
                 source: field(args.source),
                 continuous: field(args.duty.map(|duty| duty == Duty::Continuous)),

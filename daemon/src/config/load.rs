@@ -42,12 +42,14 @@ pub enum ConfigError {
 /// # Errors
 /// The first file that cannot be read or parsed, or the first value that is impossible, with its place.
 pub fn load(files: &[PathBuf], flags: RawConfig) -> Result<Config, ConfigError> {
-    let mut config = Config::default();
-    for path in files {
-        let (raw, origin) = read(path)?;
+    let mut layers = files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    layers.push((flags, Origin::Flags));
+    // Some defaults are the strategy's, and a later layer may name another.
+    let strategy = layers.iter().rev().find_map(|(raw, _)| Some(*raw.strategy.as_ref()?.get_ref()));
+    let mut config = Config::of(strategy.unwrap_or_default());
+    for (raw, origin) in layers {
         check::apply(&mut config, raw, &origin)?;
     }
-    check::apply(&mut config, flags, &Origin::Flags)?;
     Ok(config)
 }
 

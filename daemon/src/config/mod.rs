@@ -35,20 +35,44 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum StrategyName {
-    /// The genetic library as published in 2005 and 2006.
+    /// Settings stay only where guarded trials on live traffic have shown them to be better.
     #[default]
+    Confirmed,
+    /// The genetic library as published in 2005 and 2006: no trials, no guard, no settling.
     Moilanen,
 }
 
-/// What a child's slice is scored by.
+impl StrategyName {
+    /// How long a slice is, and how long its settings are in force before, where nothing is configured.
+    const fn timing(self) -> (Nanos, Nanos) {
+        match self {
+            Self::Confirmed => (Nanos::from_millis(4_000), Nanos::from_millis(2_000)),
+            Self::Moilanen => (Nanos::from_millis(2_000), Nanos::ZERO),
+        }
+    }
+
+    /// What is improved, where nothing is configured.
+    const fn objective(self) -> Objective {
+        match self {
+            Self::Confirmed => Objective::Balanced,
+            Self::Moilanen => Objective::Throughput,
+        }
+    }
+}
+
+/// What is to be improved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
-    /// Bytes completed a second.
+    /// The geometric mean of throughput and inverse latency, and of the inverse tail where there are reads enough.
     #[default]
+    Balanced,
+    /// Bytes completed a second.
     Throughput,
     /// Mean time from bio to completion of synchronous data bios, those still in flight counted at their age.
     Latency,
+    /// The 99th percentile of the latency of reads.
+    Tail,
 }
 
 impl Objective {
@@ -56,8 +80,21 @@ impl Objective {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Balanced => "balanced",
             Self::Throughput => "throughput",
             Self::Latency => "latency",
+            Self::Tail => "tail",
+        }
+    }
+
+    /// What a trial measures by it.
+    #[must_use]
+    pub const fn of_trials(self) -> trials::Objective {
+        match self {
+            Self::Balanced => trials::Objective::Balanced,
+            Self::Throughput => trials::Objective::Throughput,
+            Self::Latency => trials::Objective::Latency,
+            Self::Tail => trials::Objective::Tail,
         }
     }
 }
@@ -114,9 +151,9 @@ pub struct LoopConfig {
     pub window: WindowPolicy,
     /// Windows of a new class before it counts as a change.
     pub debounce: u32,
-    /// How long a child is scored. 2 s as published.
+    /// How long a child is scored. 4 s; 2 s as published.
     pub slice: Nanos,
-    /// How long a child is in force before it is scored. None as published.
+    /// How long a child is in force before it is scored. 2 s; none as published.
     pub settle: Nanos,
     /// Children in a generation. 8 as published.
     pub children: usize,
@@ -139,6 +176,29 @@ pub struct GeneticConfig {
     pub decay: f64,
     /// Bounds that the configuration sets inside those of the catalogue.
     pub limits: BTreeMap<Knob, Limits>,
+}
+
+/// The numbers of the trials that confirm a setting.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConfirmedConfig {
+    /// Candidates in a campaign.
+    pub candidates: usize,
+    /// Pairs that each candidate gets in the race, at most: the worse half is dropped after each round.
+    pub race_pairs: u32,
+    /// How many of the best are confirmed on fresh pairs, at most.
+    pub nominees: u32,
+    /// Pairs of a confirming trial, at most.
+    pub max_pairs: u32,
+    /// The probability that a campaign promotes a setting that is no better.
+    pub alpha: f64,
+    /// How long exploring pauses after the first campaign in vain; longer each time after.
+    pub pause: Nanos,
+    /// The longest pause.
+    pub pause_max: Nanos,
+    /// Changes of fingerprint a minute that are followed in the long run.
+    pub changes_per_minute: u32,
+    /// How long without a change of fingerprint counts as calm after too many.
+    pub calm: Nanos,
 }
 
 /// Bounds of one knob, in the knob's own unit.
@@ -195,16 +255,27 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// The genetic library's numbers.
     pub genetic: GeneticConfig,
+    /// The trials' numbers.
+    pub confirmed: ConfirmedConfig,
     /// How the device is sampled.
     pub sampler: SamplerConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
+        Self::of(StrategyName::default())
+    }
+}
+
+impl Config {
+    /// What is in effect under a strategy where nothing else is configured.
+    #[must_use]
+    pub fn of(strategy: StrategyName) -> Self {
+        let (slice, settle) = strategy.timing();
         Self {
             mode: Mode::default(),
-            strategy: StrategyName::default(),
-            objective: Objective::default(),
+            strategy,
+            objective: strategy.objective(),
             devices: Vec::new(),
             exclude: Vec::new(),
             state_dir: PathBuf::from("/var/lib/tunerd"),
@@ -213,13 +284,7 @@ impl Default for Config {
             seed: None,
             on_exit: OnExit::default(),
             hints: None,
-            timing: LoopConfig {
-                window: WindowPolicy::default(),
-                debounce: 2,
-                slice: Nanos::from_millis(2_000),
-                settle: Nanos::ZERO,
-                children: 8,
-            },
+            timing: LoopConfig { window: WindowPolicy::default(), debounce: 2, slice, settle, children: 8 },
             rule: Rule::Ours,
             thresholds: Thresholds::default(),
             genetic: GeneticConfig {
@@ -230,6 +295,17 @@ impl Default for Config {
                 tune_scheduler: false,
                 decay: genetic::DEFAULT_DECAY,
                 limits: BTreeMap::new(),
+            },
+            confirmed: ConfirmedConfig {
+                candidates: 12,
+                race_pairs: 2,
+                nominees: 3,
+                max_pairs: 60,
+                alpha: 0.05,
+                pause: Nanos::from_millis(60_000),
+                pause_max: Nanos::from_millis(3_600_000),
+                changes_per_minute: 6,
+                calm: Nanos::from_millis(30_000),
             },
             sampler: SamplerConfig { source: SourceChoice::Auto, continuous: false, latency_one_in: 64 },
         }

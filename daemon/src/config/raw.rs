@@ -62,9 +62,9 @@ raw! {
     RawConfig {
         /// `observe`, `hints` or `tune`.
         mode: Field<Mode>,
-        /// `moilanen`.
+        /// `confirmed` or `moilanen`.
         strategy: Field<StrategyName>,
-        /// `throughput` or `latency`.
+        /// `balanced`, `throughput`, `latency` or `tail`.
         objective: Field<Objective>,
         /// Names of the devices.
         devices: Field<Vec<String>>,
@@ -89,6 +89,8 @@ raw! {
         fingerprint: RawFingerprint,
         /// `[genetic]`.
         genetic: RawGenetic,
+        /// `[confirmed]`.
+        confirmed: RawConfirmed,
         /// `[sampler]`.
         sampler: RawSampler,
         /// `[limits.KNOB]`.
@@ -151,6 +153,30 @@ raw! {
         tune_scheduler: Field<bool>,
         /// Share of the top fitness left after a pass.
         decay: Field<f64>,
+    }
+}
+
+raw! {
+    /// `[confirmed]`.
+    RawConfirmed {
+        /// Candidates in a campaign.
+        candidates: Field<u32>,
+        /// Pairs of each in the race, at most.
+        race_pairs: Field<u32>,
+        /// How many are confirmed on fresh pairs, at most.
+        nominees: Field<u32>,
+        /// Pairs of a confirming trial, at most.
+        max_pairs: Field<u32>,
+        /// Probability of a false promotion in a campaign.
+        alpha: Field<f64>,
+        /// First pause between campaigns in vain.
+        pause: Field<String>,
+        /// Longest pause.
+        pause_max: Field<String>,
+        /// Changes of fingerprint that are followed in a minute.
+        changes_per_minute: Field<u32>,
+        /// How long without one counts as calm.
+        calm: Field<String>,
     }
 }
 

@@ -75,3 +75,28 @@ fn the_shipped_hints_are_well_formed_empty_and_say_why() {
     assert!(file.entries.is_empty());
     assert!(file.provenance.note.is_some());
 }
+
+#[test]
+fn the_strategy_brings_its_own_defaults_wherever_it_is_named() {
+    let published = load_text("strategy = \"moilanen\"\n").unwrap();
+    assert_eq!((published.timing.slice, published.timing.settle), (Nanos::from_millis(2_000), Nanos::ZERO));
+    assert_eq!(published.objective, Objective::Throughput);
+    let ours = load_text("").unwrap();
+    assert_eq!(ours.strategy, StrategyName::Confirmed);
+    assert_eq!(
+        (ours.timing.slice, ours.timing.settle),
+        (Nanos::from_millis(4_000), Nanos::from_millis(2_000))
+    );
+    assert_eq!(ours.objective, Objective::Balanced);
+    let flags = RawConfig {
+        strategy: Some(toml::Spanned::new(0..0, StrategyName::Moilanen)),
+        ..RawConfig::default()
+    };
+    let config = load(&[], flags).unwrap();
+    assert_eq!(config, Config::of(StrategyName::Moilanen));
+    let error = load_text("objective = \"tail\"\nstrategy = \"moilanen\"\n").unwrap_err();
+    assert!(
+        error.starts_with("/config.toml:1: objective") && error.contains("throughput or latency"),
+        "{error}"
+    );
+}

@@ -1,7 +1,7 @@
 //! What `tunerd status` shows.
 
 use crate::config::{Mode, Objective};
-use crate::engine::VoidReason;
+use crate::engine::{ConfirmedEntry, VoidReason};
 use crate::store::Health;
 use block_types::{Knob, Settings};
 use fingerprint::{Class, WindowLine};
@@ -64,6 +64,10 @@ pub struct DeviceStatus {
     pub scored: u64,
     /// Stored genes by fingerprint.
     pub top: Vec<TopStatus>,
+    /// Under the `confirmed` strategy: what is in force by fingerprint and why.
+    pub confirmed: Option<BTreeMap<String, ConfirmedEntry>>,
+    /// Whether the default is in force because the fingerprint changes too often to follow.
+    pub settled: bool,
     /// The last thing that went wrong.
     pub last_error: Option<String>,
 }

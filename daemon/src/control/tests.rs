@@ -54,6 +54,8 @@ fn report() -> StatusReport {
             voids: [(crate::engine::VoidReason::NoArrivals, 3)].into(),
             scored: 30,
             top: Vec::new(),
+            confirmed: None,
+            settled: false,
             last_error: None,
         }],
     }

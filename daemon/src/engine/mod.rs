@@ -4,16 +4,31 @@
 //! write, and what else happened; [`Engine::step`] answers with [`Action`]s, of which only the runner's guard
 //! carries out those that write. So the whole of decision-making runs in tests under a virtual clock.
 
+mod bench;
+mod confirmed;
 mod event;
 mod genes;
+#[cfg(test)]
+mod samples;
 mod score;
 mod search;
+mod slice;
+mod strategy;
 mod windows;
 
-pub use event::{Clamp, DeviceEvent, Evaluation, Event, Reason, VoidReason};
+pub use bench::{Bench, BenchConfig, Look, OpenSlice, Settle, Settling, SliceEnd, SliceTimes};
+pub use confirmed::{
+    Chapter, Confirmation, Confirmed, ConfirmedEntry, Incumbent, Lapsed, Saved, Standing, Subject, in_words,
+};
+pub use event::{
+    Against, BackedOff, CampaignBegun, CampaignEnded, Clamp, DeviceEvent, Evaluation, Event, GainTold,
+    Nominated, Purpose, RacedSettings, Reason, SliceTold, TrialTold, Violation, VoidReason,
+};
 pub use genes::{GeneMap, GeneMapError, settings_by_name, settings_of};
 pub use score::{Measured, idle, score};
 pub use search::Search;
+pub use slice::{Waiter, batch, saturation, slice, slice_score};
+pub use strategy::Strategy;
 pub use windows::{Change, ClosedWindow, Windows};
 
 use crate::config::{Config, Mode};
@@ -21,6 +36,7 @@ use block_types::{Knob, Nanos, Settings};
 use fingerprint::{Class, WindowLine};
 use sampler::Sample;
 use std::collections::{BTreeMap, BTreeSet};
+use strategy::Scene;
 
 /// How long a device must be quiet before the probes are detached and only the kernel's totals are looked at.
 const DETACH_AFTER: Nanos = Nanos::from_millis(5_000);
@@ -84,6 +100,8 @@ pub enum Action {
     LookForForeign,
     /// Attach or detach the probes.
     Probe(Probing),
+    /// From this moment on latencies are charged to whoever submitted the bio; `None`: no longer.
+    Mark(Option<Nanos>),
     /// Tell whoever listens, and the store.
     Report(Box<Event>),
     /// Keep the state of the search, so that a later start goes on from it.
@@ -104,7 +122,7 @@ pub enum Probing {
 pub struct Engine {
     config: Config,
     windows: Windows,
-    search: Search,
+    strategy: Strategy,
     originals: Settings,
     in_force: Settings,
     yielded: BTreeSet<Knob>,
@@ -123,12 +141,12 @@ struct Quiet {
 }
 
 impl Engine {
-    /// An engine for one device: `originals` are the settings in force, `search` what to search with.
+    /// An engine for one device: `originals` are the settings in force, `strategy` how it searches.
     #[must_use]
-    pub fn new(config: Config, search: Search, originals: Settings, now: Nanos) -> Self {
+    pub fn new(config: Config, strategy: impl Into<Strategy>, originals: Settings, now: Nanos) -> Self {
         Self {
             windows: Windows::new(&config, now),
-            search,
+            strategy: strategy.into(),
             in_force: originals.clone(),
             originals,
             yielded: BTreeSet::new(),
@@ -152,41 +170,40 @@ impl Engine {
             due if due > now => due,
             _ => now + QUIET_LOOK,
         };
-        self.search.deadline().map_or(look, |due| due.min(look))
+        self.strategy.deadline().map_or(look, |due| due.min(look))
     }
 
     /// One step.
     pub fn step(&mut self, now: Moment, input: &Input<'_>) -> Vec<Action> {
-        self.search.set_date(now.unix_ms);
+        self.strategy.set_date(now.unix_ms);
         let now = now.monotonic;
         let mut actions = Vec::new();
         match input {
             Input::Sample(sample) => self.sample(now, sample, &mut actions),
             Input::Applied(applied) => {
                 self.in_force = applied.in_force.clone();
-                self.search.applied(applied);
+                self.strategy.applied(now, applied, &mut actions);
             }
             Input::Foreign(knobs) => {
                 self.yielded.extend(knobs.iter().copied());
-                self.search.yield_knobs(now, knobs, &mut actions);
-                let verdict = if knobs.is_empty() { None } else { Some(VoidReason::ForeignWrite) };
-                self.search.judge(now, verdict, self.windows.class(), &self.in_force, &mut actions);
+                let (strategy, scene) = self.on_scene(now);
+                strategy.foreign(&scene, knobs, &mut actions);
             }
             Input::Suspended => {
                 self.windows.restart();
-                self.search.void_slice(
-                    now,
-                    VoidReason::Suspended,
-                    self.windows.class(),
-                    &self.in_force,
-                    &mut actions,
-                );
+                let (strategy, scene) = self.on_scene(now);
+                strategy.suspended(&scene, &mut actions);
             }
             Input::Pause => self.pause(now, &mut actions),
             Input::Resume => self.resume(now, &mut actions),
         }
         self.count_slices(&actions);
         actions
+    }
+
+    fn on_scene(&mut self, now: Nanos) -> (&mut Strategy, Scene<'_>) {
+        let scene = Scene { now, class: self.windows.class(), in_force: &self.in_force };
+        (&mut self.strategy, scene)
     }
 
     fn sample(&mut self, now: Nanos, sample: &Sample, actions: &mut Vec<Action>) {
@@ -209,7 +226,7 @@ impl Engine {
             return;
         }
         if self.config.mode == Mode::Tune {
-            self.search.sample(now, sample, actions);
+            self.strategy.sample(now, sample, actions);
         }
     }
 
@@ -218,9 +235,12 @@ impl Engine {
             return;
         }
         match self.config.mode {
-            Mode::Tune => self.search.changed(now, change, &self.in_force, actions),
+            Mode::Tune => {
+                let (strategy, scene) = self.on_scene(now);
+                strategy.changed(&scene, change, actions);
+            }
             Mode::Hints => {
-                let (settings, reason) = match self.search.stored(change.to) {
+                let (settings, reason) = match self.strategy.stored(change.to) {
                     Some(hint) => (hint, Reason::Hints),
                     None => (self.originals.clone(), Reason::Originals),
                 };
@@ -228,7 +248,7 @@ impl Engine {
                 actions.push(Action::Apply { settings, reason });
             }
             Mode::Observe => {
-                let (what, settings) = self.search.would(change.to);
+                let (what, settings) = self.strategy.would(change.to);
                 actions.push(report(Event::Would { at_ns: now.0, class: Some(change.to), what, settings }));
             }
         }
@@ -261,7 +281,8 @@ impl Engine {
             return;
         }
         self.paused = true;
-        self.search.hold(now, self.windows.class(), &self.in_force, actions);
+        let (strategy, scene) = self.on_scene(now);
+        strategy.hold(&scene, actions);
         if self.config.mode != Mode::Observe {
             actions.push(Action::LookForForeign);
             actions.push(Action::Apply { settings: self.originals.clone(), reason: Reason::Originals });
@@ -276,7 +297,7 @@ impl Engine {
         self.paused = false;
         actions.push(report(Event::Resumed { at_ns: now.0 }));
         match (self.config.mode, self.windows.class()) {
-            (Mode::Tune, _) => self.search.release(actions),
+            (Mode::Tune, _) => self.strategy.release(now, actions),
             (Mode::Hints, Some(class)) => {
                 self.changed(now, Change { from: None, to: class, first_window: now }, actions);
             }
@@ -286,13 +307,15 @@ impl Engine {
 
     fn count_slices(&mut self, actions: &[Action]) {
         for action in actions {
-            if let Action::Report(event) = action
-                && let Event::Evaluation(evaluation) = event.as_ref()
-            {
-                match evaluation.void {
-                    Some(reason) => *self.voids.entry(reason).or_default() += 1,
-                    None => self.scored += 1,
-                }
+            let Action::Report(event) = action else { continue };
+            let void = match event.as_ref() {
+                Event::Evaluation(evaluation) => evaluation.void,
+                Event::Slice(slice) => slice.void.map(VoidReason::from),
+                _ => continue,
+            };
+            match void {
+                Some(reason) => *self.voids.entry(reason).or_default() += 1,
+                None => self.scored += 1,
             }
         }
     }
@@ -341,8 +364,8 @@ impl Engine {
 
     /// The search: its generation, its child and the stored genes.
     #[must_use]
-    pub const fn search(&self) -> &Search {
-        &self.search
+    pub const fn strategy(&self) -> &Strategy {
+        &self.strategy
     }
 }
 

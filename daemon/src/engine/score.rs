@@ -35,7 +35,8 @@ pub fn score(
         return (Err(VoidReason::NoArrivals), Some(measured));
     }
     let verdict = match objective {
-        Objective::Throughput => Ok(measured.bytes_per_s),
+        // The configuration lets no other through to this strategy.
+        Objective::Throughput | Objective::Balanced | Objective::Tail => Ok(measured.bytes_per_s),
         Objective::Latency => match measured.mean_latency {
             Some(mean) => Ok(1e9 / mean.0.max(1) as f64),
             None => Err(VoidReason::NoSyncIo),
@@ -74,11 +75,11 @@ fn mean_latency(begin: &Sample, end: &Sample) -> Option<Nanos> {
     let (before, after) = (begin.latency.as_ref()?, end.latency.as_ref()?);
     let mut sync: LatencyHistogram = after.read.since(&before.read)?;
     sync.add(&after.sync_write.since(&before.sync_write)?);
-    let waiting = end.in_flight.sampled_sync;
+    let waiting = end.in_flight.sync.count;
     let samples = u128::from(sync.count()) + u128::from(waiting);
     if samples == 0 {
         return None;
     }
-    let sum = sync.sum_ns() + u128::from(end.in_flight.sampled_sync_ages_sum.0);
+    let sum = sync.sum_ns() + u128::from(end.in_flight.sync.sum.0);
     Some(Nanos(u64::try_from(sum / samples).unwrap_or(u64::MAX)))
 }

@@ -1,7 +1,7 @@
 //! The engine under a virtual clock: every decision, no kernel.
 
 use super::*;
-use crate::config::{Config, Reintroduce};
+use crate::config::{Config, Reintroduce, StrategyName};
 use block_types::{KnobValue, Sectors};
 use fingerprint::Snapshot;
 use genetic::{FitnessScale, GeneSpec, Library, LibraryConfig, Moilanen, MoilanenConfig, Scale, Space};
@@ -60,7 +60,7 @@ impl Bench {
     }
 
     fn with_library(change: impl FnOnce(&mut Config), library: Library) -> Self {
-        let mut config = Config { mode: Mode::Tune, ..Config::default() };
+        let mut config = Config { mode: Mode::Tune, ..Config::of(StrategyName::Moilanen) };
         change(&mut config);
         let pool = Moilanen::new(space(), MoilanenConfig::default(), 1).unwrap();
         let genes = GeneMap::of(space(), "mq-deadline");
@@ -75,6 +75,7 @@ impl Bench {
             latency: Some(sampler::Latencies::default()),
             in_flight: InFlight::default(),
             io_ticks: Nanos::ZERO,
+            time_in_queue: Nanos::ZERO,
             errors: None,
         };
         Self {
@@ -159,7 +160,7 @@ impl Bench {
                     let found = std::mem::take(&mut self.foreign);
                     self.engine.step(self.moment(), &Input::Foreign(&found))
                 }
-                Action::Probe(_) | Action::Keep => Vec::new(),
+                Action::Probe(_) | Action::Mark(_) | Action::Keep => Vec::new(),
             };
             for action in more.into_iter().rev() {
                 todo.push_front(action);
@@ -228,7 +229,7 @@ fn at_once_a_returning_fingerprint_has_its_genes_within_a_second() {
         bench.applied.iter().rfind(|(_, reason, _)| *reason == Reason::Reintroduction).unwrap();
     assert!(*at - back_at <= Nanos::from_millis(760), "{}", *at - back_at);
     let class = "read-random-small".parse().unwrap();
-    assert_eq!(bench.engine.search().stored(class).as_ref(), Some(reintroduced));
+    assert_eq!(bench.engine.strategy().stored(class).as_ref(), Some(reintroduced));
     assert_eq!(bench.voids(VoidReason::FingerprintChanged), 2, "the slices that the changes fell into");
 }
 

@@ -134,6 +134,8 @@ impl Desk {
                 .into_iter()
                 .map(|(class, fitness, settings)| TopStatus { class, fitness, settings })
                 .collect(),
+            confirmed: view.confirmed,
+            settled: view.settled,
             last_error: view.last_error,
         }
     }

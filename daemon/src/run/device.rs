@@ -1,13 +1,15 @@
 //! One device's loop: waits, samples, asks the engine, and lets the guard write.
 
+use super::apply::apply;
 use super::clock::{Clock, Wake};
 use crate::config::{Config, Mode};
 use crate::engine::{
-    Action, AppliedSettings, Clamp, DeviceEvent, Engine, Event, Input, Moment, Probing, Reason, Search,
+    Action, AppliedSettings, ConfirmedEntry, DeviceEvent, Engine, Event, Input, Moment, Probing, Reason,
+    Strategy,
 };
 use block_types::{DevNo, Knob, Nanos, Settings};
 use sampler::{Sample, SamplerError, Source};
-use schedulers::{Guard, GuardError, PutBack, plan};
+use schedulers::{Guard, GuardError, PutBack};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
@@ -18,7 +20,7 @@ pub trait Sink: Send + Sync {
     fn event(&self, event: &DeviceEvent);
 
     /// Keeps what a search has learned.
-    fn keep(&self, device: &str, search: &Search);
+    fn keep(&self, device: &str, strategy: &Strategy);
 }
 
 /// What a loop can be told.
@@ -65,6 +67,10 @@ pub struct DeviceView {
     pub yielded: Vec<Knob>,
     /// Stored genes by fingerprint.
     pub top: Vec<(String, Option<f64>, Settings)>,
+    /// What is known by fingerprint, under the `confirmed` strategy.
+    pub confirmed: Option<BTreeMap<String, ConfirmedEntry>>,
+    /// Whether the default is in force because the fingerprint changes too often.
+    pub settled: bool,
     /// The last warning.
     pub last_error: Option<String>,
 }
@@ -150,7 +156,7 @@ impl<C: Clock> DeviceLoop<C> {
             Err(Failure::Vanished) => (Ended::Vanished, "the device is gone".to_owned()),
             Err(Failure::Broken(why)) => (Ended::Failed(why.clone()), why),
         };
-        self.sink.keep(&self.name, self.engine.search());
+        self.sink.keep(&self.name, self.engine.strategy());
         self.finish(why);
         ended
     }
@@ -204,13 +210,17 @@ impl<C: Clock> DeviceLoop<C> {
                     Vec::new()
                 }
                 Action::Keep => {
-                    self.sink.keep(&self.name, self.engine.search());
+                    self.sink.keep(&self.name, self.engine.strategy());
                     Vec::new()
                 }
                 Action::Probe(probing) => {
                     self.source
                         .set_active(self.devno, probing == Probing::Attached)
                         .map_err(|error| Failure::Broken(error.to_string()))?;
+                    Vec::new()
+                }
+                Action::Mark(at) => {
+                    self.source.mark(self.devno, at).map_err(|error| Failure::Broken(error.to_string()))?;
                     Vec::new()
                 }
                 Action::LookForForeign => {
@@ -249,46 +259,20 @@ impl<C: Clock> DeviceLoop<C> {
         let Some(guard) = &mut self.guard else {
             return Err(Failure::Broken("a write was asked for in a mode that never writes".to_owned()));
         };
-        let wanted: Settings = wanted
-            .iter()
-            .filter(|setting| {
-                !self.refused.contains(&setting.knob) && !guard.yielded().contains(&setting.knob)
-            })
-            .collect();
-        let mut outcome = Outcome::default();
-        let (quick, freezing) = plan(guard.current(), &wanted).split_freezing();
-        outcome.take(guard.apply(&quick)?);
-        let quick_at = self.clock.now();
-        if !freezing.is_empty() {
-            outcome.take(guard.apply(&freezing)?);
-            // A freezing write can undo a quick one: max_sectors_kb sets read_ahead_kb back, a switch of the
-            // scheduler resets its knobs.
-            outcome.take(guard.apply(&plan(guard.current(), &wanted).without(&outcome.settled()))?);
-        }
-        let at = self.clock.now();
-        let in_force = guard.current().iter().filter(|setting| wanted.get(setting.knob).is_some()).collect();
-        self.refused.extend(outcome.refused);
-        Ok(AppliedSettings {
-            at,
-            quick_at,
-            freezing: if freezing.is_empty() { Nanos::ZERO } else { at - quick_at },
-            in_force,
-            clamped: outcome.clamped,
-            failed: outcome.failed,
-        })
+        Ok(apply(guard, &self.clock, wanted, &mut self.refused)?)
     }
 
     fn emit_applied(&mut self, applied: AppliedSettings, reason: Reason) {
         for failed in &applied.failed {
             self.warn(format!("{failed}; it is left alone from now on"));
         }
-        let search = self.engine.search();
+        let strategy = self.engine.strategy();
         self.emit(Event::Applied {
             at_ns: applied.at.0,
             reason,
             class: self.engine.class(),
-            generation: search.pool().generation(),
-            child: search.child(),
+            generation: strategy.generation(),
+            child: strategy.child(),
             settings: applied.in_force,
             quick_at_ns: applied.quick_at.0,
             freezing_ms: applied.freezing.as_millis_f64(),
@@ -319,7 +303,7 @@ impl<C: Clock> DeviceLoop<C> {
     }
 
     fn view(&self) -> DeviceView {
-        let search = self.engine.search();
+        let strategy = self.engine.strategy();
         DeviceView {
             name: self.name.clone(),
             mode: self.mode,
@@ -328,13 +312,15 @@ impl<C: Clock> DeviceLoop<C> {
             in_force: self.engine.in_force().clone(),
             class: self.engine.class(),
             last_window: self.engine.last_window().cloned(),
-            generation: search.pool().generation(),
-            child: search.child(),
+            generation: strategy.generation(),
+            child: strategy.child(),
             voids: self.engine.voids().clone(),
             scored: self.engine.scored(),
             notes: self.notes.clone(),
             yielded: self.engine.yielded().iter().copied().collect(),
-            top: search.top(),
+            top: strategy.top(),
+            confirmed: strategy.confirmed().map(|confirmed| confirmed.entries()),
+            settled: strategy.confirmed().is_some_and(|confirmed| confirmed.is_settled()),
             last_error: self.last_error.clone(),
         }
     }
@@ -352,32 +338,5 @@ impl From<GuardError> for Failure {
             GuardError::Vanished { .. } => Self::Vanished,
             other => Self::Broken(other.to_string()),
         }
-    }
-}
-
-/// What several plans in a row came to.
-#[derive(Default)]
-struct Outcome {
-    clamped: Vec<Clamp>,
-    failed: Vec<String>,
-    refused: BTreeSet<Knob>,
-}
-
-impl Outcome {
-    fn take(&mut self, applied: schedulers::Applied) {
-        self.clamped.extend(applied.clamped.iter().map(|clamp| Clamp {
-            knob: clamp.knob,
-            wanted: clamp.wanted,
-            read_back: clamp.read_back,
-        }));
-        for failure in applied.failed {
-            self.refused.insert(failure.knob);
-            self.failed.push(failure.to_string());
-        }
-    }
-
-    /// Knobs that are as the kernel wants them: writing them again would clamp or fail again.
-    fn settled(&self) -> BTreeSet<Knob> {
-        self.clamped.iter().map(|clamp| clamp.knob).chain(self.refused.iter().copied()).collect()
     }
 }

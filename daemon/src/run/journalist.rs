@@ -2,9 +2,9 @@
 
 use super::clock::{Clock, RealClock};
 use super::device::Sink;
-use super::memory::pool_name;
+use super::memory::{pool_name, state_name};
 use crate::config::Objective;
-use crate::engine::{DeviceEvent, Event, Reason, Search};
+use crate::engine::{DeviceEvent, Event, Reason, Strategy, in_words};
 use crate::store::{Recorder, Row};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -71,15 +71,30 @@ impl Sink for Journalist {
         }
     }
 
-    fn keep(&self, device: &str, search: &Search) {
+    fn keep(&self, device: &str, strategy: &Strategy) {
         let Some(recorder) = &self.recorder else { return };
         let now = RealClock.unix_ms();
-        recorder.save_top(device, search.library().clone(), now);
-        if let Ok(state) = serde_json::to_string(search.pool()) {
-            let name = pool_name(search.genes().scheduler_name(), self.objective);
-            recorder.save_pool(device, &name, state, now);
+        let scheduler = strategy.genes().scheduler_name();
+        match strategy {
+            Strategy::Moilanen(search) => {
+                recorder.save_top(device, search.library().clone(), now);
+                if let Ok(state) = serde_json::to_string(search.pool()) {
+                    recorder.save_pool(device, &pool_name(scheduler, self.objective), state, now);
+                }
+            }
+            Strategy::Confirmed(confirmed) => {
+                recorder.save_confirmed(device, scheduler, self.objective.name(), confirmed.entries(), now);
+                if let Ok(state) = serde_json::to_string(&confirmed.saved()) {
+                    recorder.save_pool(device, &state_name(scheduler, self.objective), state, now);
+                }
+            }
         }
     }
+}
+
+/// A gain with its limits, such as `+12.3 % [+4.0, +20.1]`.
+fn gain_in_words(estimate: Option<&trials::Estimate>) -> String {
+    crate::commands::gain(estimate)
 }
 
 /// One line for each thing that a person would want to know, at the level at which they would want it: a child
@@ -109,6 +124,13 @@ fn log(happened: &DeviceEvent) {
                 Reason::Unseen => tracing::info!(device, "never seen before, so the defaults: {settings}"),
                 Reason::Hints => tracing::info!(device, drained_ms = drained, "hint in force: {settings}"),
                 Reason::Originals => tracing::info!(device, drained_ms = drained, "originals: {settings}"),
+                Reason::Incumbent | Reason::Candidate | Reason::Default => {
+                    tracing::debug!(device, ?reason, drained_ms = drained, "in force: {settings}");
+                }
+                Reason::TakenBack => {
+                    tracing::info!(device, drained_ms = drained, "back in force: {settings}");
+                }
+                Reason::TooManyChanges => tracing::info!(device, "the defaults: {settings}"),
             }
             for clamp in clamped {
                 let (knob, wanted, read_back) = (clamp.knob, clamp.wanted, clamp.read_back);
@@ -136,6 +158,86 @@ fn log(happened: &DeviceEvent) {
         Event::Top { class, fitness, settings, .. } => {
             tracing::info!(device, class = name(class), fitness, "top genes: {settings}");
         }
+        Event::Slice(slice) => tracing::debug!(
+            device,
+            purpose = ?slice.purpose,
+            arm = %slice.arm,
+            void = ?slice.void,
+            bytes_per_s = slice.bytes_per_s,
+            mean_latency_ns = slice.mean_latency_ns,
+            "slice: {}",
+            slice.settings
+        ),
+        Event::Campaign(begun) => tracing::info!(
+            device,
+            class = name(&begun.class),
+            campaign = begun.campaign,
+            candidates = begun.candidates,
+            radius = begun.radius,
+            resumed = begun.resumed,
+            "campaign"
+        ),
+        Event::CampaignEnded(ended) => tracing::info!(
+            device,
+            class = name(&ended.class),
+            campaign = ended.campaign,
+            promoted = ended.promoted,
+            "campaign ended"
+        ),
+        Event::Nominee(nominee) => {
+            tracing::info!(device, class = name(&nominee.class), "on trial: {}", nominee.settings);
+        }
+        Event::Promoted(told) => tracing::info!(
+            device,
+            class = name(&told.class),
+            "confirmed, {} better than {}: {}",
+            gain_in_words(told.estimate.as_ref()),
+            told.control,
+            told.settings
+        ),
+        Event::Rejected(told) => tracing::info!(
+            device,
+            class = name(&told.class),
+            verdict = ?told.verdict,
+            "rejected, {}: {}",
+            gain_in_words(told.estimate.as_ref()),
+            told.settings
+        ),
+        Event::Violation(violation) => tracing::warn!(
+            device,
+            class = name(&violation.class),
+            "taken back after {:.2} s, because of {}: {}",
+            violation.in_force_ns as f64 / 1e9,
+            in_words(violation.abort),
+            violation.settings
+        ),
+        Event::GainChecked(told) => tracing::debug!(
+            device,
+            class = name(&told.class),
+            "gain over the default: {}",
+            gain_in_words(told.estimate.as_ref())
+        ),
+        Event::GainLapsed(told) => tracing::warn!(
+            device,
+            class = name(&told.class),
+            "the gain of {:+.1} % is gone ({} now): the defaults are back in place of {}",
+            told.confirmed_gain * 100.0,
+            gain_in_words(told.estimate.as_ref()),
+            told.settings
+        ),
+        Event::BackOff(told) => tracing::info!(
+            device,
+            class = name(&told.class),
+            violations = told.violations,
+            "nothing is tried for {:.0} s",
+            told.pause_ns as f64 / 1e9
+        ),
+        Event::CalmDown { changes_per_minute, .. } => tracing::warn!(
+            device,
+            "the fingerprint changes more often than the {changes_per_minute} times a minute that are followed: the \
+             defaults stay in force until it is calm"
+        ),
+        Event::Calm { .. } => tracing::info!(device, "calm again"),
         Event::Foreign { knob, ours, found, .. } => {
             let value =
                 |value: &Option<block_types::KnobValue>| value.map_or("none".to_owned(), |v| v.to_string());

@@ -3,9 +3,9 @@
 use super::clock::{Clock, RealClock};
 use super::supervisor::RunError;
 use crate::commands::acceptable;
-use crate::config::{Config, Mode, Objective};
-use crate::engine::GeneMap;
-use crate::store::{Claim, Recorder, RunRow, Store};
+use crate::config::{Config, Mode, Objective, StrategyName};
+use crate::engine::{Confirmed, GeneMap, Saved, Search, Strategy, Subject};
+use crate::store::{Claim, ConfirmedRow, Recorder, RunRow, Store};
 use genetic::{Conflict, FitnessScale, Library, LibraryConfig, Moilanen, MoilanenConfig};
 use kernfs::Kernel;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(super) struct Memory {
     store: Option<Store>,
     library: Library,
     pools: BTreeMap<(String, String), String>,
+    confirmed: Vec<ConfirmedRow>,
     /// Held while what is in memory will be written back.
     _claim: Option<Claim>,
 }
@@ -63,14 +64,27 @@ impl Memory {
                 path.display()
             );
         }
-        let pools = BTreeMap::new();
-        Ok(Self { store, library, pools, _claim: claim })
+        let (pools, confirmed) = (BTreeMap::new(), Vec::new());
+        Ok(Self { store, library, pools, confirmed, _claim: claim })
     }
 
-    /// Reads the population that was kept for a device; to be asked before [`Self::recorder`].
-    pub(super) fn recall(&mut self, device: &str, scheduler: &str, objective: Objective) {
+    /// Reads what was kept of the search on a device; to be asked before [`Self::recorder`].
+    pub(super) fn recall(&mut self, device: &str, scheduler: &str, config: &Config) {
         let Some(store) = &self.store else { return };
-        match store.load_pool(device, &pool_name(scheduler, objective)) {
+        let name = match config.strategy {
+            StrategyName::Moilanen => pool_name(scheduler, config.objective),
+            StrategyName::Confirmed => state_name(scheduler, config.objective),
+        };
+        match store.confirmed(Some(device)) {
+            Ok(rows) => {
+                let of_this = |row: &ConfirmedRow| {
+                    row.key.scheduler == scheduler && row.objective == config.objective.name()
+                };
+                self.confirmed.extend(rows.into_iter().filter(of_this));
+            }
+            Err(error) => tracing::warn!(device, "{error}; nothing counts as confirmed"),
+        }
+        match store.load_pool(device, &name) {
             Ok(Some(state)) => {
                 self.pools.insert((device.to_owned(), scheduler.to_owned()), state);
             }
@@ -98,14 +112,41 @@ impl Memory {
         &self.library
     }
 
-    /// The population of a device: the one that was kept if it has the same genes, else a first generation.
-    pub(super) fn pool(
+    /// How a device is searched, going on from what was kept.
+    pub(super) fn strategy(
         &self,
-        device: &str,
-        genes: &GeneMap,
+        mut subject: Subject,
+        genes: GeneMap,
         config: &Config,
-        seed: u64,
-    ) -> Result<Moilanen, RunError> {
+    ) -> Result<Strategy, RunError> {
+        let (device, seed) = (subject.device.clone(), subject.seed);
+        let library = self.library().clone();
+        if config.strategy == StrategyName::Moilanen {
+            let pool = self.pool(&device, &genes, config, seed)?;
+            return Ok(Search::new(device, config.clone(), genes, pool, library).into());
+        }
+        subject.seed = seed_of(&device, seed);
+        let kept = self.pools.get(&(device.clone(), genes.scheduler_name().to_owned()));
+        let saved = match kept.map(|state| serde_json::from_str::<Saved>(state)) {
+            Some(Ok(saved)) => saved,
+            Some(Err(error)) => {
+                tracing::warn!(device, "the state of the search is damaged ({error}): it begins anew");
+                Saved::default()
+            }
+            None => Saved::default(),
+        };
+        let entries = self
+            .confirmed
+            .iter()
+            .filter(|row| row.key.device == device && row.key.scheduler == genes.scheduler_name())
+            .map(|row| (row.key.class.clone(), row.entry.clone()));
+        let saved = saved.with_confirmed(entries, genes.space(), config, subject.seed);
+        let confirmed = Confirmed::new(subject, config.clone(), genes, library, saved);
+        confirmed.map(Into::into).map_err(|error| RunError::Failed(format!("{device}: {error}")))
+    }
+
+    /// The population of a device: the one that was kept if it has the same genes, else a first generation.
+    fn pool(&self, device: &str, genes: &GeneMap, config: &Config, seed: u64) -> Result<Moilanen, RunError> {
         let numbers = MoilanenConfig { children: config.timing.children, ..MoilanenConfig::default() };
         let kept = self.pools.get(&(device.to_owned(), genes.scheduler_name().to_owned()));
         match kept.map(|state| serde_json::from_str::<Moilanen>(state)) {
@@ -126,8 +167,13 @@ pub(super) fn pool_name(scheduler: &str, objective: Objective) -> String {
     format!("{scheduler}/{}", objective.name())
 }
 
+/// What the state of the `confirmed` strategy is kept under, beside its device.
+pub(super) fn state_name(scheduler: &str, objective: Objective) -> String {
+    format!("{scheduler}/{}/confirmed", objective.name())
+}
+
 /// A seed from the operating system, where none is given.
-pub(super) fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     use rand::{RngCore, SeedableRng};
     rand::rngs::StdRng::from_os_rng().next_u64()
 }

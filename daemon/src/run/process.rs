@@ -56,12 +56,16 @@ fn run(args: RunArgs) -> Result<(), Failure> {
 
 /// Tuning is root's; a tree that stands for /sys needs only its own permissions.
 fn may_write(config: &Config, roots: &Roots) -> Result<(), RunError> {
-    let live = *roots == Roots::live();
-    if live && config.mode != config::Mode::Observe && !rustix::process::geteuid().is_root() {
+    if config.mode != config::Mode::Observe && !may_write_live(*roots == Roots::live()) {
         let why = "changing the settings of disks takes root; --mode observe does without, --fake-kernel without a disk";
         return Err(RunError::NothingToDo(why.to_owned()));
     }
     Ok(())
+}
+
+/// Whether this process may try to write to the trees.
+pub(crate) fn may_write_live(live: bool) -> bool {
+    !live || rustix::process::geteuid().is_root()
 }
 
 /// One line an event, to standard error; `TUNERD_LOG` says how much (`debug`, `tunerd=trace`, …).
@@ -82,7 +86,7 @@ fn start_log() {
 
 /// Signals as messages. The second one that asks to end ends the process at once: the journal then says what is
 /// to be put back.
-fn listen() -> Result<Receiver<Signal>, RunError> {
+pub(crate) fn listen() -> Result<Receiver<Signal>, RunError> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])
         .map_err(|error| RunError::Failed(format!("cannot listen to signals: {error}")))?;

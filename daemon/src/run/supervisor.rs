@@ -106,8 +106,7 @@ impl Fleet {
         let seed = config.seed.unwrap_or_else(fresh_seed);
         let mut memory = Memory::open(&config)?;
         for disk in &disks {
-            setup::scheduler_names()
-                .for_each(|scheduler| memory.recall(disk.name(), scheduler, config.objective));
+            setup::scheduler_names().for_each(|scheduler| memory.recall(disk.name(), scheduler, &config));
         }
         let Opened { source, why, .. } = setup::open_source(&kernel, &config, &disks)?;
         let recorder = memory.recorder(&config, seed, kernel.as_ref());

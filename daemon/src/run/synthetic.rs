@@ -93,6 +93,7 @@ impl SyntheticSource {
                 latency: None,
                 in_flight: InFlight::default(),
                 io_ticks: Nanos::ZERO,
+                time_in_queue: Nanos::ZERO,
                 errors: None,
             },
             bios: Snapshot::default(),
@@ -131,6 +132,8 @@ impl SyntheticSource {
                 state.count(work, bios.round() as u64);
                 if bios >= 0.5 {
                     state.sample.io_ticks += Nanos(step);
+                    // Sixteen are always in flight, as `count` has it.
+                    state.sample.time_in_queue += Nanos(16 * step);
                     state.sample.first_bio_at.get_or_insert(state.at);
                 }
             }

@@ -10,7 +10,7 @@ use super::memory::{Memory, fresh_seed};
 use super::supervisor::RunError;
 use super::synthetic::{SyntheticSource, Visit, demo_script};
 use crate::config::{Config, Mode};
-use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Search};
+use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Subject};
 use block_types::{Elevator, Knob, KnobValue, Nanos};
 use kernfs::fake::{FakeDisk, FakeKernel};
 use kernfs::{Disk, Kernel};
@@ -57,7 +57,7 @@ pub fn play(
     let clock = Arc::new(VirtualClock::until(begin, begin + length.into()));
     let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), script, seed));
     let mut memory = Memory::open(&config)?;
-    memory.recall(DEVICE, Elevator::MqDeadline.name(), config.objective);
+    memory.recall(DEVICE, Elevator::MqDeadline.name(), &config);
     let offer = Offer::read(&disk).map_err(|error| failed(&error))?;
     let genes = GeneMap::new(&offer, &config).map_err(|error| failed(&error))?;
     let recorder = memory.recorder(&config, seed, kernel.as_ref());
@@ -66,9 +66,9 @@ pub fn play(
     let guard = GuardConfig { state_dir: config.state_dir.clone(), run_dir: config.run_dir.clone() };
     let guard = Guard::take(disk.clone(), &guard).map_err(|error| failed(&error))?;
     let originals = guard.originals().clone();
-    let pool = memory.pool(DEVICE, &genes, &config, seed)?;
     let tuned = originals.iter().filter(|setting| genes.knobs().contains(&setting.knob)).collect();
-    let search = Search::new(DEVICE.to_owned(), config.clone(), genes, pool, memory.library().clone());
+    let subject = Subject { device: DEVICE.to_owned(), rotational: true, originals: originals.clone(), seed };
+    let strategy = memory.strategy(subject, genes, &config)?;
     let why = "a made-up workload; nothing here was measured on a disk";
     sink.event(&DeviceEvent {
         device: DEVICE.to_owned(),
@@ -78,7 +78,7 @@ pub fn play(
             source: "synthetic".to_owned(),
             source_reason: why.to_owned(),
             originals: originals.clone(),
-            genes: search.genes().knobs(),
+            genes: strategy.genes().knobs(),
             seed,
             notes: Vec::new(),
         },
@@ -86,7 +86,7 @@ pub fn play(
     let parts = Parts {
         name: DEVICE.to_owned(),
         devno: disk.devno().map_err(|error| failed(&error))?,
-        engine: Engine::new(config.clone(), search, tuned, begin),
+        engine: Engine::new(config.clone(), strategy, tuned, begin),
         guard: (config.mode != Mode::Observe).then_some(guard),
         source,
         clock,

@@ -1,8 +1,8 @@
 //! The whole loop on the fake kernel in virtual time: good days and bad ones.
 
 use super::*;
-use crate::config::{Config, Mode};
-use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Reason, Search, VoidReason};
+use crate::config::{Config, Mode, StrategyName};
+use crate::engine::{DeviceEvent, Engine, Event, GeneMap, Reason, Search, Strategy, VoidReason};
 use block_types::{Elevator, Knob, KnobValue, Nanos, Settings};
 use genetic::{Library, LibraryConfig, Moilanen, MoilanenConfig};
 use kernfs::fake::{FakeDisk, FakeKernel};
@@ -14,13 +14,19 @@ use std::sync::{Arc, Mutex};
 
 const DEVICE: &str = "sda";
 
-type Deed = Box<dyn FnOnce(&FakeKernel, &VirtualClock) + Send>;
+pub(super) type Deed = Box<dyn FnOnce(&FakeKernel, &VirtualClock) + Send>;
 
 /// A virtual clock at whose moments things happen to the machine.
-struct EventfulClock {
+pub(super) struct EventfulClock {
     clock: Arc<VirtualClock>,
     kernel: FakeKernel,
     deeds: Mutex<VecDeque<(Nanos, Deed)>>,
+}
+
+impl EventfulClock {
+    pub(super) fn new(clock: Arc<VirtualClock>, kernel: FakeKernel, deeds: VecDeque<(Nanos, Deed)>) -> Self {
+        Self { clock, kernel, deeds: Mutex::new(deeds) }
+    }
 }
 
 impl Clock for EventfulClock {
@@ -56,7 +62,7 @@ impl Sink for Witness {
         self.0.lock().unwrap().push(event.event.clone());
     }
 
-    fn keep(&self, _device: &str, _search: &Search) {}
+    fn keep(&self, _device: &str, _strategy: &Strategy) {}
 }
 
 struct Outcome {
@@ -89,7 +95,7 @@ fn run(seconds: u64, mode: Mode, script: Vec<Visit>, deeds: Vec<(u64, Deed)>) ->
     let begin = Nanos::SECOND;
     let at = |seconds: u64| begin + Nanos(seconds * 1_000_000_000);
     let clock = Arc::new(VirtualClock::until(begin, at(seconds)));
-    let config = Config { mode, ..Config::default() };
+    let config = Config { mode, ..Config::of(StrategyName::Moilanen) };
     let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), script, 7));
     let offer = Offer::read(&disk).unwrap();
     let genes = GeneMap::new(&offer, &config).unwrap();
@@ -120,7 +126,7 @@ fn run(seconds: u64, mode: Mode, script: Vec<Visit>, deeds: Vec<(u64, Deed)>) ->
     Outcome { ended, events, kernel, before, after }
 }
 
-fn deed(act: impl FnOnce(&FakeKernel, &VirtualClock) + Send + 'static) -> Deed {
+pub(super) fn deed(act: impl FnOnce(&FakeKernel, &VirtualClock) + Send + 'static) -> Deed {
     Box::new(act)
 }
 

@@ -134,6 +134,7 @@ impl Store {
             Row::Evaluation(row) => self.append_evaluation(row),
             Row::Generation(row) => self.append_generation(row),
             Row::Change(row) => self.append_change(row),
+            Row::Finding(row) => self.append_finding(row),
         }
     }
 

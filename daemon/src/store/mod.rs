@@ -9,6 +9,7 @@
 
 mod append;
 mod claim;
+mod confirmed;
 mod error;
 mod learned;
 mod recorder;
@@ -16,6 +17,7 @@ mod rows;
 mod schema;
 
 pub use claim::Claim;
+pub use confirmed::{ConfirmedRow, Dated, Finding, FindingRow};
 pub use error::StoreError;
 pub use learned::{TopFilter, TopRow};
 pub use recorder::{Health, Recorder};

@@ -1,6 +1,7 @@
 //! A store on a thread of its own: tuning never waits for a disk, and goes on where one is full.
 
 use super::{Row, RunRow, Store, StoreError};
+use crate::engine::ConfirmedEntry;
 use genetic::Library;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -31,10 +32,15 @@ pub struct Health {
     pub written: u64,
 }
 
+/// Device, scheduler and objective.
+type Whose = (String, String, String);
+type Entries = BTreeMap<String, ConfirmedEntry>;
+
 enum Message {
     Row(Row),
     Top { device: String, library: Box<Library>, at_unix_ms: u64 },
     Pool { device: String, scheduler: String, state: String, at_unix_ms: u64 },
+    Confirmed { whose: Whose, entries: Entries, at_unix_ms: u64 },
     Finish(SyncSender<()>),
 }
 
@@ -97,6 +103,19 @@ impl Recorder {
         });
     }
 
+    /// Keeps what is known for a device's fingerprints under a scheduler, by an objective.
+    pub fn save_confirmed(
+        &self,
+        device: &str,
+        scheduler: &str,
+        objective: &str,
+        entries: BTreeMap<String, ConfirmedEntry>,
+        at_unix_ms: u64,
+    ) {
+        let whose = (device.to_owned(), scheduler.to_owned(), objective.to_owned());
+        self.send(Message::Confirmed { whose, entries, at_unix_ms });
+    }
+
     /// How the store fares.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -143,15 +162,16 @@ struct Backlog {
     rows: VecDeque<Row>,
     tops: BTreeMap<(String, String), (Box<Library>, u64)>,
     pools: BTreeMap<(String, String), (String, u64)>,
+    confirmed: BTreeMap<Whose, (Entries, u64)>,
 }
 
 impl Backlog {
     fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.tops.is_empty() && self.pools.is_empty()
+        self.rows.is_empty() && self.tops.is_empty() && self.pools.is_empty() && self.confirmed.is_empty()
     }
 
     fn len(&self) -> u64 {
-        (self.rows.len() + self.tops.len() + self.pools.len()) as u64
+        (self.rows.len() + self.tops.len() + self.pools.len() + self.confirmed.len()) as u64
     }
 
     /// Takes a row; whether another was lost for it.
@@ -228,6 +248,9 @@ impl Writer {
             Message::Pool { device, scheduler, state, at_unix_ms } => {
                 self.backlog.pools.insert((device, scheduler), (state, at_unix_ms));
             }
+            Message::Confirmed { whose, entries, at_unix_ms } => {
+                self.backlog.confirmed.insert(whose, (entries, at_unix_ms));
+            }
             Message::Finish(done) => finishing.push(done),
         }
     }
@@ -279,6 +302,9 @@ impl Writer {
                 }
                 for ((device, scheduler), (state, at_unix_ms)) in &states.pools {
                     store.save_pool(device, scheduler, state, *at_unix_ms)?;
+                }
+                for ((device, scheduler, objective), (entries, at_unix_ms)) in &states.confirmed {
+                    store.save_confirmed(device, scheduler, objective, entries, *at_unix_ms)?;
                 }
                 Ok(())
             })

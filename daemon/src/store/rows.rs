@@ -1,5 +1,6 @@
 //! What the store keeps, row by row.
 
+use super::{Finding, FindingRow};
 use crate::config::Objective;
 use crate::engine::{DeviceEvent, Evaluation, Event};
 use block_types::Settings;
@@ -90,6 +91,8 @@ pub enum Row {
     Generation(GenerationRow),
     /// A change of fingerprint.
     Change(ChangeRow),
+    /// Something that guarded trials found out.
+    Finding(FindingRow),
 }
 
 impl Row {
@@ -103,7 +106,15 @@ impl Row {
     ) -> Option<Self> {
         let device = happened.device.clone();
         let scheduler = scheduler.to_owned();
+        let found = |finding: Finding| {
+            let (device, scheduler) = (device.clone(), scheduler.clone());
+            Some(Self::Finding(FindingRow { at_unix_ms, device, scheduler, objective, finding }))
+        };
         match &happened.event {
+            Event::Promoted(told) | Event::Rejected(told) => found(Finding::Trial((**told).clone())),
+            Event::GainChecked(told) | Event::GainLapsed(told) => found(Finding::GainCheck((**told).clone())),
+            Event::Violation(told) => found(Finding::Violation((**told).clone())),
+            Event::CampaignEnded(told) => found(Finding::Campaign((**told).clone())),
             Event::Evaluation(evaluation) => Some(Self::Evaluation(EvaluationRow {
                 at_unix_ms,
                 device,

@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// One script for each version: the n-th leads from version n to version n + 1. Released scripts never change.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE run (
         id INTEGER PRIMARY KEY,
         started_unix_ms INTEGER NOT NULL,
@@ -79,7 +80,64 @@ const MIGRATIONS: &[&str] = &["
         updated_unix_ms INTEGER NOT NULL,
         PRIMARY KEY (device, scheduler)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE confirmed (
+        device TEXT NOT NULL,
+        class TEXT NOT NULL,
+        scheduler TEXT NOT NULL,
+        objective TEXT NOT NULL,
+        standing TEXT NOT NULL,
+        entry TEXT NOT NULL,
+        updated_unix_ms INTEGER NOT NULL,
+        PRIMARY KEY (device, class, scheduler, objective)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE trial (
+        id INTEGER PRIMARY KEY,
+        run INTEGER REFERENCES run(id),
+        at_unix_ms INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        scheduler TEXT NOT NULL,
+        class TEXT,
+        objective TEXT NOT NULL,
+        told TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX trial_of ON trial (device, class, at_unix_ms);
+    CREATE TABLE gain_check (
+        id INTEGER PRIMARY KEY,
+        run INTEGER REFERENCES run(id),
+        at_unix_ms INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        scheduler TEXT NOT NULL,
+        class TEXT,
+        objective TEXT NOT NULL,
+        told TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX gain_check_of ON gain_check (device, class, at_unix_ms);
+    CREATE TABLE violation (
+        id INTEGER PRIMARY KEY,
+        run INTEGER REFERENCES run(id),
+        at_unix_ms INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        scheduler TEXT NOT NULL,
+        class TEXT,
+        objective TEXT NOT NULL,
+        told TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX violation_of ON violation (device, class, at_unix_ms);
+    CREATE TABLE campaign (
+        id INTEGER PRIMARY KEY,
+        run INTEGER REFERENCES run(id),
+        at_unix_ms INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        scheduler TEXT NOT NULL,
+        class TEXT,
+        objective TEXT NOT NULL,
+        told TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX campaign_of ON campaign (device, class, at_unix_ms);
+",
+];
 
 /// The version of the schema that this program writes (`PRAGMA user_version`).
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

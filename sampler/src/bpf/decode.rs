@@ -1,6 +1,6 @@
 //! From map values to what callers get.
 
-use super::layout::{self, GROUPS, LATENCY_CLASSES, SLOTS, counter, latency, slot};
+use super::layout::{self, CARRIED, GROUPS, LATENCY_CLASSES, SLOTS, counter, latency, slot};
 use crate::{ExactCounters, InFlight, Latencies};
 use block_types::{LatencyHistogram, Nanos};
 use fingerprint::{GAP_BUCKETS, SIZE_BUCKETS, Snapshot};
@@ -106,7 +106,12 @@ impl WideSums {
             let sum = self.latency.get_mut(class)?.extend(*shared.0.get(latency::SUM_NS + class)?);
             LatencyHistogram::from_counts(counts, sum)
         };
-        Some(Latencies { read: histogram(0)?, sync_write: histogram(1)?, async_write: histogram(2)? })
+        Some(Latencies {
+            read: histogram(0)?,
+            sync_write: histogram(1)?,
+            async_write: histogram(2)?,
+            carried: histogram(CARRIED)?,
+        })
     }
 }
 
@@ -145,8 +150,9 @@ impl Shared {
 }
 
 /// Ages of followed bios in flight, for one disk. `slots` is the whole table; `since` is when the disk was last
-/// known to have nothing in flight: what is older was lost sight of.
-pub(super) fn ages(slots: &[u8], disk: usize, now: Nanos, since: Nanos, to: &mut InFlight) {
+/// known to have nothing in flight: what is older was lost sight of. What was queued before `mark` has its age from
+/// there.
+pub(super) fn ages(slots: &[u8], disk: usize, now: Nanos, since: Nanos, mark: Nanos, to: &mut InFlight) {
     for words in layout::words(slots).chunks_exact(slot::WORDS).take(SLOTS) {
         let (bio, queued, tag) = (words[slot::BIO], words[slot::QUEUED_NS], words[slot::TAG]);
         let of = (tag as u32 >> 8) as usize;
@@ -154,11 +160,13 @@ pub(super) fn ages(slots: &[u8], disk: usize, now: Nanos, since: Nanos, to: &mut
         if bio == 0 || queued == 0 || of != disk || queued < since.0 || queued > now.0 {
             continue;
         }
-        let age = Nanos(now.0 - queued);
-        to.oldest_age = to.oldest_age.max(Some(age));
+        let (age, weight) = (now - Nanos(queued).max(mark), tag >> 32);
+        to.all.add(age, weight);
         if tag & 0xff < 2 {
-            to.sampled_sync += 1;
-            to.sampled_sync_ages_sum += age;
+            to.sync.add(age, weight);
+        }
+        if tag & 0xff == 0 {
+            to.read.add(age, weight);
         }
     }
 }
@@ -166,6 +174,7 @@ pub(super) fn ages(slots: &[u8], disk: usize, now: Nanos, since: Nanos, to: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Ages;
 
     #[test]
     fn a_sum_survives_wrapping() {
@@ -192,7 +201,7 @@ mod tests {
     #[test]
     fn ages_are_those_of_the_disk_and_not_of_what_was_lost_sight_of() {
         let slot =
-            |bio: u64, queued: u64, disk: u64, class: u64| [bio, queued, 0, 1 << 32 | disk << 8 | class];
+            |bio: u64, queued: u64, disk: u64, class: u64| [bio, queued, 0, 2 << 32 | disk << 8 | class];
         let table: Vec<u8> = [
             slot(1, 1_000, 0, 0),
             slot(2, 400, 0, 1),
@@ -206,9 +215,16 @@ mod tests {
         .flat_map(|word| word.to_ne_bytes())
         .collect();
         let mut found = InFlight::default();
-        ages(&table, 0, Nanos(1_100), Nanos(300), &mut found);
-        assert_eq!(found.oldest_age, Some(Nanos(700)));
-        assert_eq!((found.sampled_sync, found.sampled_sync_ages_sum), (2, Nanos(800)));
+        let seen = |count, sum, oldest| Ages { count, sum: Nanos(sum), oldest: Some(Nanos(oldest)) };
+        ages(&table, 0, Nanos(1_100), Nanos(300), Nanos::ZERO, &mut found);
+        // Each stands for two.
+        assert_eq!(
+            (found.all, found.sync, found.read),
+            (seen(6, 2_000, 700), seen(4, 1_600, 700), seen(2, 200, 100))
+        );
+        let mut found = InFlight::default();
+        ages(&table, 0, Nanos(1_100), Nanos(300), Nanos(800), &mut found);
+        assert_eq!(found.sync, seen(4, 800, 300), "from the mark on");
     }
 
     #[test]

@@ -19,8 +19,9 @@
 #define SIZE_BUCKETS 16
 #define GAP_BUCKETS 48
 #define LATENCY_BUCKETS 464
-/* Reads, synchronous writes, asynchronous writes. */
-#define LATENCY_CLASSES 3
+/* Reads, synchronous writes, asynchronous writes; and what was submitted before the disk's mark. */
+#define LATENCY_CLASSES 4
+#define CARRIED 3
 /* As diskstats groups them: read, write, discard. */
 #define GROUPS 3
 

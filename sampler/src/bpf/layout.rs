@@ -8,8 +8,10 @@ pub(super) const DISK_BUCKETS: usize = 1024;
 pub(super) const DISK_BUCKET_BITS: u32 = 10;
 /// Sampled bios that can be in flight at once.
 pub(super) const SLOTS: usize = 4096;
-/// Latency classes: reads, synchronous writes, asynchronous writes.
-pub(super) const LATENCY_CLASSES: usize = 3;
+/// Latency classes: reads, synchronous writes, asynchronous writes; and what was submitted before the disk's mark.
+pub(super) const LATENCY_CLASSES: usize = 4;
+/// The last of them.
+pub(super) const CARRIED: usize = 3;
 /// Groups of completions: read, write, discard.
 pub(super) const GROUPS: usize = 3;
 
@@ -97,6 +99,7 @@ mod tests {
             ("GAP_BUCKETS", fingerprint::GAP_BUCKETS),
             ("LATENCY_BUCKETS", LatencyHistogram::BUCKETS),
             ("LATENCY_CLASSES", LATENCY_CLASSES),
+            ("CARRIED", CARRIED),
             ("GROUPS", GROUPS),
             ("C_BIOS", counter::BIOS),
             ("C_SECTORS", counter::SECTORS),

@@ -42,6 +42,8 @@ struct Reading {
     idle_at: Nanos,
     /// When watching began, last.
     resumed_at: Nanos,
+    /// From when on ages and latencies are charged.
+    mark: Nanos,
     /// Requests completed when exact accounting began, if nothing was in flight then and it never paused.
     baseline: Option<u64>,
 }
@@ -216,7 +218,14 @@ impl Source for Bpf {
         if in_flight.requests() == 0 {
             reading.idle_at = totals.at;
         } else if latencies.pending() > 0 {
-            decode::ages(&self.shared.maps.slots()?, index, at, reading.idle_at, &mut in_flight);
+            decode::ages(
+                &self.shared.maps.slots()?,
+                index,
+                at,
+                reading.idle_at,
+                reading.mark,
+                &mut in_flight,
+            );
         }
         Ok(Sample {
             at,
@@ -230,6 +239,7 @@ impl Source for Bpf {
             latency: reading.sums.latencies(&latencies),
             in_flight,
             io_ticks: totals.io_ticks,
+            time_in_queue: totals.time_in_queue,
             errors: Some(counters.errors()),
         })
     }
@@ -250,6 +260,12 @@ impl Source for Bpf {
             lock(&self.readings)[index].baseline = None;
         }
         self.shared.switch(|board, now| board.set_active(index, active, now))
+    }
+
+    fn mark(&self, disk: DevNo, at: Option<Nanos>) -> Result<(), SamplerError> {
+        let index = self.index(disk)?;
+        lock(&self.readings)[index].mark = at.unwrap_or(Nanos::ZERO);
+        self.shared.switch(|board, now| board.mark(index, at, now))
     }
 
     fn set_probing(&self, probing: Probing) -> Result<(), SamplerError> {

@@ -272,7 +272,7 @@ impl Maps {
         Ok(Self {
             counters: find("counters", counter::COUNTERS * 8)?,
             latencies: find("latencies", latency::LATENCIES * 8)?,
-            control: find(".data.control", 8 + MAX_DISKS * 16)?,
+            control: find(".data.control", 8 + MAX_DISKS * 24)?,
             in_flight: find(".data.in_flight", 8)?,
             slots: find(".bss.slots", SLOTS * slot::WORDS * 8)?,
             disks,
@@ -309,8 +309,9 @@ impl Maps {
             for word in [u32::from(order.on), order.epoch, order.every, 0] {
                 value.extend(word.to_ne_bytes());
             }
+            value.extend(order.mark.0.to_ne_bytes());
         }
-        value.resize(8 + MAX_DISKS * 16, 0);
+        value.resize(8 + MAX_DISKS * 24, 0);
         value[..4].copy_from_slice(&u32::from(any).to_ne_bytes());
         self.control.update(&key(0), &value, MapFlags::ANY).map_err(failed("switch the programs"))
     }

@@ -47,6 +47,8 @@ struct control {
 		/* One in so many data bios is followed to its completion; 0 for none. */
 		__u32 every;
 		__u32 unused;
+		/* CLOCK_MONOTONIC. A bio that was queued before is another's, and counted apart; 0 for no mark. */
+		__u64 mark;
 	} disk[MAX_DISKS];
 } control SEC(".data.control");
 
@@ -174,9 +176,13 @@ __attribute__((noinline)) int unfollow(__u64 id, __u64 end)
 	__u64 *slot = slot_of(id), tag = slot[S_TAG], ns, index;
 	__u32 every = tag >> 32, disk = (__u32)tag >> 8, class = tag & 0xff;
 	struct latencies *shared = bpf_map_lookup_elem(&latencies, &disk);
+	__u64 at = disk;
 
 	if (!shared)
 		return 0;
+	BOUND(at, 63);
+	if (slot[S_QUEUED_NS] < control.disk[at].mark)
+		class = CARRIED;
 	if (slot[S_END] != end) {
 		__sync_fetch_and_add(&shared->at[L_STALE], 1);
 	} else if (class < LATENCY_CLASSES) {

@@ -1,6 +1,6 @@
 //! From events to counts: one disk's bios, and their latencies by position.
 
-use crate::Latencies;
+use crate::{InFlight, Latencies};
 use block_types::{IoEvent, Nanos, Op, Phase, Sector, Sectors};
 use fingerprint::{Snapshot, Thresholds, Tracker};
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ pub(super) struct Follower {
     last_bio: Nanos,
     first_bio: Option<Nanos>,
     pause: Nanos,
+    /// From when on latencies and ages are charged; 0 for no mark.
+    mark: Nanos,
 }
 
 /// Reads and writes of the same place are told apart.
@@ -45,6 +47,7 @@ impl Follower {
             last_bio: now,
             first_bio: None,
             pause,
+            mark: Nanos::ZERO,
         }
     }
 
@@ -95,6 +98,10 @@ impl Follower {
         for key in done {
             if let Some(waiting) = self.waiting.remove(&key) {
                 let latency = event.at.saturating_sub(waiting.since);
+                if waiting.since < self.mark && self.mark <= event.at {
+                    self.latencies.carried.record(latency);
+                    continue;
+                }
                 match (waiting.op, waiting.sync) {
                     (Op::Read, _) => self.latencies.read.record(latency),
                     (_, true) => self.latencies.sync_write.record(latency),
@@ -128,29 +135,41 @@ impl Follower {
         (&self.bios, &self.latencies, self.errors, self.first_bio)
     }
 
-    /// Ages of what is waited for: the oldest, and the sum and number of those somebody waits for.
-    pub(super) fn ages(&self, now: Nanos) -> (Option<Nanos>, Nanos, u64) {
-        let (mut oldest, mut sum, mut count) = (None, Nanos::ZERO, 0);
+    /// Charges to others what was queued before `at`.
+    pub(super) const fn mark(&mut self, at: Nanos) {
+        self.mark = at;
+    }
+
+    /// Ages of what is waited for.
+    pub(super) fn ages(&self, now: Nanos, to: &mut InFlight) {
         for waiting in self.waiting.values() {
-            let age = now.saturating_sub(waiting.since);
-            oldest = oldest.max(Some(age));
+            let age = now - waiting.since.max(self.mark);
+            to.all.add(age, 1);
             if waiting.sync {
-                sum += age;
-                count += 1;
+                to.sync.add(age, 1);
+            }
+            if waiting.op == Op::Read {
+                to.read.add(age, 1);
             }
         }
-        (oldest, sum, count)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Ages;
     use block_types::DevNo;
 
     fn event(at: u64, phase: Phase, op: Op, sector: u64, sectors: u64) -> IoEvent {
         let (sector, sectors) = (Sector(sector), Sectors(sectors));
         IoEvent { at: Nanos(at), dev: DevNo::new(7, 0), phase, op, sync: op == Op::Read, sector, sectors }
+    }
+
+    fn ages(disk: &Follower, now: u64) -> InFlight {
+        let mut found = InFlight::default();
+        disk.ages(Nanos(now), &mut found);
+        found
     }
 
     fn follower() -> Follower {
@@ -171,9 +190,28 @@ mod tests {
         assert_eq!(disk.counts().1.read.count(), 2);
         disk.event(&event(900, Phase::Completed, Op::Read, 1124, 1024), false);
         assert_eq!((disk.counts().1.read.count(), disk.counts().1.read.sum_ns()), (3, 990 + 200));
-        assert_eq!(disk.ages(Nanos(1_120)), (Some(Nanos(1_000)), Nanos::ZERO, 0));
+        assert_eq!(ages(&disk, 1_120).all.oldest, Some(Nanos(1_000)));
+        assert_eq!(ages(&disk, 1_120).sync, Ages::default());
         disk.idle(Nanos(1_000));
-        assert_eq!(disk.ages(Nanos(1_120)).0, None);
+        assert_eq!(ages(&disk, 1_120).all, Ages::default());
+    }
+
+    #[test]
+    fn what_was_queued_before_the_mark_is_carried() {
+        let mut disk = follower();
+        for (at, sector) in [(100, 0), (200, 100), (1_200, 200)] {
+            disk.event(&event(at, Phase::Queued, Op::Read, sector, 8), false);
+        }
+        disk.mark(Nanos(1_000));
+        // The event of a completion before the mark, read after it was set.
+        disk.event(&event(900, Phase::Completed, Op::Read, 0, 8), false);
+        disk.event(&event(1_300, Phase::Completed, Op::Read, 200, 8), false);
+        let (_, latencies, ..) = disk.counts();
+        assert_eq!((latencies.read.count(), latencies.read.sum_ns()), (2, 800 + 100));
+        assert_eq!(ages(&disk, 1_500).read.oldest, Some(Nanos(500)));
+        disk.event(&event(1_600, Phase::Completed, Op::Read, 100, 8), false);
+        let (_, latencies, ..) = disk.counts();
+        assert_eq!((latencies.read.count(), latencies.carried.sum_ns()), (2, 1_400));
     }
 
     #[test]
@@ -198,7 +236,7 @@ mod tests {
         disk.event(&event(1, Phase::Queued, Op::Write, 0, 8), false);
         disk.event(&event(2, Phase::Completed, Op::Write, 8, 0), false);
         assert_eq!(disk.counts().1.async_write.count(), 0);
-        assert_eq!(disk.ages(Nanos(5)).0, Some(Nanos(4)));
+        assert_eq!(ages(&disk, 5).all.oldest, Some(Nanos(4)));
     }
 
     #[test]

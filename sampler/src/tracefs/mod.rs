@@ -220,7 +220,7 @@ impl Source for Tracefs {
         if in_flight.requests() == 0 {
             follower.idle(totals.at);
         }
-        (in_flight.oldest_age, in_flight.sampled_sync_ages_sum, in_flight.sampled_sync) = follower.ages(at);
+        follower.ages(at, &mut in_flight);
         let (bios, latencies, errors, first_bio_at) = follower.counts();
         Ok(Sample {
             at,
@@ -231,6 +231,7 @@ impl Source for Tracefs {
             latency: Some(latencies.clone()),
             in_flight,
             io_ticks: totals.io_ticks,
+            time_in_queue: totals.time_in_queue,
             errors: Some(errors),
         })
     }
@@ -246,6 +247,13 @@ impl Source for Tracefs {
             state.switched(&self.shared.disks);
         }
         self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    fn mark(&self, disk: DevNo, at: Option<Nanos>) -> Result<(), SamplerError> {
+        let index = self.index(disk)?;
+        lock(&self.shared.state).followers[index].mark(at.unwrap_or(Nanos::ZERO));
+        self.switch(|board, now| board.mark(index, at, now));
         Ok(())
     }
 

@@ -56,6 +56,9 @@ fn trials() -> Vec<Trial> {
         }),
         trial("bpf: writeback is told apart", &bpf, times::writeback_is_told_from_what_is_waited_for),
         trial("bpf: bios in flight have an age", &fio, times::bios_in_flight_have_an_age),
+        trial("bpf: a mark charges a bio to who submitted it", &fio, || {
+            times::a_mark_charges_a_bio_to_who_submitted_it()
+        }),
         trial("bpf: the first bio after a pause", &bpf, || times::the_first_bio_after_a_pause_is_timed(Bpf)),
         trial("bpf: a duty cycle", &bpf, || times::a_cycle_looks_for_its_share_of_the_time(Bpf)),
         trial("bpf: in flight at the end of a phase", &bpf, || {

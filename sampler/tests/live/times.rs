@@ -73,17 +73,49 @@ pub(crate) fn bios_in_flight_have_an_age() -> Outcome {
     for _ in 0..60 {
         std::thread::sleep(Duration::from_millis(20));
         let now = watch.read()?.in_flight;
-        if let Some(age) = now.oldest_age {
+        if let Some(age) = now.all.oldest {
             aged += 1;
             holds(format!("an age of {age}"), age < Nanos::from_millis(1_500))?;
-            holds(format!("{now:?}"), now.sampled_sync > 0 && now.sampled_sync_ages_sum >= age)?;
+            holds(format!("{now:?}"), now.sync.count > 0 && now.sync.sum >= age && now.read == now.sync)?;
         }
     }
     fio.wait()?;
     disk.settle()?;
     let idle = watch.read()?.in_flight;
     holds(format!("only {aged} of 60 readings saw an age"), aged > 20)?;
-    same("in flight when idle", &(idle.requests(), idle.oldest_age, idle.sampled_sync), &(0, None, 0))
+    same("in flight when idle", &(idle.requests(), idle.all), &(0, sampler::Ages::default()))
+}
+
+/// A mark in the middle of deep I/O: what was in flight is carried, once, and ages begin at the mark.
+pub(crate) fn a_mark_charges_a_bio_to_who_submitted_it() -> Outcome {
+    let disk = Loop::new()?;
+    let watch = Watch::new(&disk, SourceChoice::Bpf)?;
+    let name = format!("--filename={}", disk.path);
+    let mut fio = std::process::Command::new("fio")
+        .args(["--name=r", &name, "--direct=1", "--rw=randread", "--bs=1m", "--ioengine=libaio"])
+        .args(["--iodepth=32", "--runtime=2", "--time_based"])
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while watch.read()?.in_flight.all.count < 8 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let carried =
+        |sample: &sampler::Sample| sample.latency.as_ref().map_or(0, |latency| latency.carried.count());
+    same("carried without a mark", &carried(&watch.read()?), &0)?;
+    let mark = Nanos(monotonic());
+    watch.opened.source.mark(watch.dev, Some(mark))?;
+    let soon = watch.read()?;
+    let oldest = soon.in_flight.all.oldest.unwrap_or_default();
+    holds(format!("an age of {oldest} since a mark {} ago", soon.at - mark), oldest <= soon.at - mark)?;
+    fio.wait()?;
+    disk.settle()?;
+    let after = watch.read()?;
+    holds(format!("{} carried of 32 in flight", carried(&after)), (1..=32).contains(&carried(&after)))?;
+    same("time in queue grew", &(after.time_in_queue > soon.time_in_queue), &true)?;
+    watch.opened.source.mark(watch.dev, None)?;
+    Direct::open(&disk.path)?.read(0, 4096)?;
+    same("carried after the mark is gone", &carried(&watch.read()?), &carried(&after))
 }
 
 pub(crate) fn the_first_bio_after_a_pause_is_timed(choice: SourceChoice) -> Outcome {

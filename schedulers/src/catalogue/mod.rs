@@ -8,7 +8,8 @@ mod mq_deadline;
 mod queue;
 mod values;
 
-pub(crate) use values::{MOST_REQUESTS, refusal};
+pub(crate) use values::MOST_REQUESTS;
+pub use values::refusal;
 
 use block_types::Knob;
 use std::fmt;

@@ -11,7 +11,8 @@ pub(crate) const MOST_REQUESTS: u64 = 2_048;
 ///
 /// Allowed are the catalogue's range and special values, the original, and half to one and a half of it: the ranges
 /// of the paper.
-pub(crate) fn refusal(
+#[must_use]
+pub fn refusal(
     knob: Knob,
     value: KnobValue,
     original: Option<KnobValue>,

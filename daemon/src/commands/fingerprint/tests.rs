@@ -42,6 +42,7 @@ impl Source for Script {
             latency: None,
             in_flight: InFlight::default(),
             io_ticks: at,
+            time_in_queue: at,
             errors: None,
         })
     }

@@ -1,5 +1,12 @@
 //! What the loop reports: one JSON object a line under `tunerd run --json`, and one log line each otherwise.
 
+mod confirmed;
+
+pub use confirmed::{
+    Against, BackedOff, CampaignBegun, CampaignEnded, GainTold, Nominated, Purpose, RacedSettings, SliceTold,
+    TrialTold, Violation,
+};
+
 use crate::config::{Mode, Objective};
 use block_types::{Knob, KnobValue, Settings};
 use fingerprint::{Class, WindowLine};
@@ -43,6 +50,18 @@ impl fmt::Display for VoidReason {
     }
 }
 
+impl From<trials::Void> for VoidReason {
+    fn from(void: trials::Void) -> Self {
+        match void {
+            trials::Void::Idle => Self::NoArrivals,
+            trials::Void::FingerprintChanged => Self::FingerprintChanged,
+            trials::Void::Suspended => Self::Suspended,
+            trials::Void::ForeignWrite => Self::ForeignWrite,
+            trials::Void::DeviceError => Self::DeviceError,
+        }
+    }
+}
+
 /// Why settings were put in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,6 +76,16 @@ pub enum Reason {
     Hints,
     /// The originals, because the loop ends, pauses, or has no hint.
     Originals,
+    /// The incumbent of the fingerprint: confirmed settings, or the default where nothing is confirmed.
+    Incumbent,
+    /// A candidate on trial.
+    Candidate,
+    /// The default settings, to know what the incumbent gains over them.
+    Default,
+    /// The incumbent, because the guard took a candidate back.
+    TakenBack,
+    /// The default settings, because the fingerprint changes too often to follow.
+    TooManyChanges,
 }
 
 /// Something that happened to one device. Times are nanoseconds of `CLOCK_MONOTONIC`.
@@ -170,6 +199,38 @@ pub enum Event {
         fitness: f64,
         /// The mean of its genes.
         settings: Settings,
+    },
+    /// A slice of a trial ended.
+    Slice(Box<SliceTold>),
+    /// A campaign of candidates began, or goes on.
+    Campaign(Box<CampaignBegun>),
+    /// A campaign ended.
+    CampaignEnded(Box<CampaignEnded>),
+    /// A candidate is confirmed on fresh pairs.
+    Nominee(Box<Nominated>),
+    /// A nominee was shown to be better: it is the incumbent from now on.
+    Promoted(Box<TrialTold>),
+    /// A nominee was not shown to be better.
+    Rejected(Box<TrialTold>),
+    /// The guard took a setting back.
+    Violation(Box<Violation>),
+    /// The incumbent's gain over the default was looked at.
+    GainChecked(Box<GainTold>),
+    /// A confirmed gain is gone: the default is back in force.
+    GainLapsed(Box<GainTold>),
+    /// Exploring pauses.
+    BackOff(Box<BackedOff>),
+    /// The fingerprint changes too often to follow: the default stays in force until it is calm.
+    CalmDown {
+        /// When.
+        at_ns: u64,
+        /// Changes a minute that are followed in the long run.
+        changes_per_minute: u32,
+    },
+    /// It is calm again.
+    Calm {
+        /// When.
+        at_ns: u64,
     },
     /// Somebody else wrote a knob; it is theirs from now on.
     Foreign {
