@@ -162,6 +162,116 @@ fn a_run_is_never_overwritten() {
     assert_eq!(rows::<Row>(&root.path().join("2026-11-24-sensitivity")).unwrap().len(), 1);
 }
 
+/// A visit of a search: its slices, and a last row that closes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Step {
+    Slice { arm: String, seed: u64, visit: u32, score: f64 },
+    Visit { arm: String, seed: u64, visit: u32, t95_s: f64 },
+}
+
+type Key = (String, u64, u32);
+
+fn ends(step: &Step) -> Option<Key> {
+    match step {
+        Step::Slice { .. } => None,
+        Step::Visit { arm, seed, visit, .. } => Some((arm.clone(), *seed, *visit)),
+    }
+}
+
+/// All visits in their order.
+fn visits() -> Vec<(Key, Vec<Step>)> {
+    let mut visits = Vec::new();
+    for seed in 0..2 {
+        for arm in ["none", "warm"].map(str::to_owned) {
+            for visit in 0..2 {
+                let arm = arm.clone();
+                let mut steps: Vec<Step> = (0..3)
+                    .map(|slice| Step::Slice { arm: arm.clone(), seed, visit, score: f64::from(slice) / 3.0 })
+                    .collect();
+                steps.push(Step::Visit {
+                    arm: arm.clone(),
+                    seed,
+                    visit,
+                    t95_s: 1.0 / (1.0 + f64::from(visit)),
+                });
+                visits.push(((arm, seed, visit), steps));
+            }
+        }
+    }
+    visits
+}
+
+/// All files of a run but the picture of a chart, by name.
+fn files(dir: &Path) -> Vec<(String, String)> {
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_run_that_is_interrupted_anywhere_and_resumed_is_the_same_as_one_that_is_not() {
+    let record = |run: &mut Run, done: &std::collections::BTreeSet<Key>| {
+        for (key, steps) in visits() {
+            if !done.contains(&key) {
+                steps.iter().for_each(|step| run.append(step).unwrap());
+            }
+        }
+        run.table("latency", "Mean latency", &table()).unwrap();
+    };
+    let whole = tempfile::tempdir().unwrap();
+    let mut run = create(whole.path());
+    record(&mut run, &std::collections::BTreeSet::new());
+    let whole = files(&run.finish().unwrap());
+    let data = whole.iter().find(|(name, _)| name == "data.jsonl").unwrap().1.clone();
+
+    for cut in (0..=data.len()).step_by(7).chain([data.len()]) {
+        let root = tempfile::tempdir().unwrap();
+        let dir = create(root.path()).dir().to_owned();
+        fs::write(dir.join("data.jsonl"), &data[..cut]).unwrap();
+        let mut resumed = Run::resume(&dir, ends).unwrap();
+        let end = data[..cut].rfind('\n').map_or(0, |at| at + 1);
+        let (before, torn) = (&data[..end], cut - end);
+        let complete = before.lines().filter(|line| line.contains("t95_s")).count();
+        assert_eq!(resumed.done.len(), complete, "cut at {cut}");
+        assert_eq!(resumed.run.torn(), torn as u64);
+        let lost = torn > 0 || resumed.dropped_rows > 0;
+        assert_eq!(resumed.note().is_some(), lost, "{:?}", resumed.note());
+        record(&mut resumed.run, &resumed.done);
+        assert_eq!(files(&resumed.run.finish().unwrap()), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_named_and_nothing_is_cut() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = create(root.path()).dir().to_owned();
+    let text = "{\"kind\":\"slice\",\"arm\":\"none\",\"seed\":1,\"visit\":0,\"score\":1.0}\n{\"kind\":\"other\"}\n{\"ki";
+    fs::write(dir.join("data.jsonl"), text).unwrap();
+    let error = Run::resume(&dir, ends).unwrap_err();
+    assert!(error.to_string().contains("data.jsonl, line 2"), "{error}");
+    assert_eq!(fs::read_to_string(dir.join("data.jsonl")).unwrap(), text);
+}
+
+#[test]
+fn two_do_not_record_one_run() {
+    let root = tempfile::tempdir().unwrap();
+    let mut run = create(root.path());
+    let error = Run::open(run.dir()).unwrap_err();
+    assert!(matches!(error, RecordError::Busy { .. }), "{error}");
+    run.append(&row("none", 1.0)).unwrap();
+    assert_eq!(rows::<Row>(run.dir()).unwrap().len(), 1, "who only reads is not in the way");
+    let dir = run.finish().unwrap();
+    assert_eq!(Run::open(&dir).unwrap().rows(), 1);
+}
+
 #[test]
 fn names_stay_inside_the_run() {
     let root = tempfile::tempdir().unwrap();

@@ -60,6 +60,8 @@ pub enum Once {
     /// Look at the stored genes, drop them, or carry them between machines.
     #[command(subcommand)]
     Genes(GenesCommand),
+    /// Write one HTML file of a recorded run, of two runs side by side, or of what is known of a disk.
+    Report(ReportArgs),
     /// Put back every setting that a tunerd which died has left behind.
     Restore(RestoreArgs),
     /// Show the configuration in effect, or check files.
@@ -252,6 +254,26 @@ pub enum GenesCommand {
         #[command(flatten)]
         state: StateDirArg,
     },
+}
+
+/// `tunerd report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The directory of a recorded run; a second one is compared with the first
+    #[arg(value_name = "DIR", num_args = 1..=2, required_unless_present = "device", conflicts_with = "device")]
+    pub runs: Vec<PathBuf>,
+    /// Report what the store knows of this disk instead
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// How many of the disk's latest slices to show
+    #[arg(long, value_name = "SLICES", default_value_t = 2000)]
+    pub last: u32,
+    /// The file to write; `-` is standard output [default: report-NAME.html]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the store is.
+    #[command(flatten)]
+    pub state: StateDirArg,
 }
 
 /// `tunerd restore`.

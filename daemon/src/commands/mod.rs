@@ -9,6 +9,7 @@ mod devices;
 mod doctor;
 mod fingerprint;
 mod genes;
+mod report;
 mod restore;
 mod status;
 mod table;
@@ -91,6 +92,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Resume(args) => status::resume(&args, out),
         Once::Ab(args) => ab::ab(&args, out),
         Once::Genes(command) => genes::genes(command, out),
+        Once::Report(args) => report::report(&args, out),
         Once::Restore(args) => restore::restore(&args, out),
         Once::Config(command) => config::config(command, out),
         Once::Completions(args) => completions(&args, out),

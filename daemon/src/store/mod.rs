@@ -11,6 +11,7 @@ mod append;
 mod claim;
 mod confirmed;
 mod error;
+mod history;
 mod learned;
 mod recorder;
 mod rows;

@@ -54,6 +54,7 @@ pub(crate) struct Tally {
     not_above_zero: usize,
     out_of_range: usize,
     backwards: usize,
+    words: usize,
 }
 
 impl Tally {
@@ -85,6 +86,11 @@ impl Tally {
         Some(ends)
     }
 
+    /// Counts a choice that has no row of its own any more.
+    pub(crate) fn leave_out_word(&mut self) {
+        self.words += 1;
+    }
+
     /// What a reader has to know; `None` where nothing was left out.
     pub(crate) fn note(&self) -> Option<String> {
         let parts: Vec<String> = [
@@ -93,6 +99,7 @@ impl Tally {
             (self.not_above_zero, "not above zero, which a log scale needs"),
             (self.out_of_range, "beyond 1e300 or below 1e-300"),
             (self.backwards, "that end before they begin"),
+            (self.words, "of more choices than a panel has rows for"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -117,6 +124,30 @@ pub(crate) enum Along {
     Across(f64),
     /// Labels keep apart by their heights.
     Up(f64),
+}
+
+impl Along {
+    pub(crate) fn length(self) -> f64 {
+        match self {
+            Self::Across(length) | Self::Up(length) => length,
+        }
+    }
+
+    /// How far a label reaches from its tick.
+    pub(crate) fn half(self, label: &str, ruler: &Ruler) -> f64 {
+        match self {
+            Self::Across(_) => ruler.width(label, SMALL, Weight::Regular) / 2.0,
+            Self::Up(_) => SMALL / 2.0,
+        }
+    }
+
+    /// The same way on another length.
+    pub(crate) fn of(self, length: f64) -> Self {
+        match self {
+            Self::Across(_) => Self::Across(length),
+            Self::Up(_) => Self::Up(length),
+        }
+    }
 }
 
 /// A tick at a share of the axis' length.
@@ -159,6 +190,10 @@ impl Reach {
         })
     }
 
+    pub(crate) fn scale(&self) -> Scale {
+        self.scale
+    }
+
     /// Where an admitted `value` lies, from 0 at the low end to 1 at the high end.
     pub(crate) fn share(&self, value: f64) -> f64 {
         let counted = match self.scale {
@@ -166,6 +201,18 @@ impl Reach {
             Scale::Log10 => value.log10(),
         };
         ((counted - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    }
+
+    /// The ticks between two values as the scale counts, at their shares of that distance.
+    pub(crate) fn ticks_between(&self, low: f64, high: f64) -> Vec<Tick> {
+        self.ticks
+            .iter()
+            .map(|tick| {
+                let counted = self.low + tick.share * (self.high - self.low);
+                Tick { share: (counted - low) / (high - low), label: tick.label.clone() }
+            })
+            .filter(|tick| (0.0..=1.0).contains(&tick.share))
+            .collect()
     }
 
     fn logarithmic(low: f64, high: f64, fits: impl Fn(&[Tick]) -> bool) -> Self {
@@ -240,14 +287,9 @@ impl Reach {
 }
 
 /// Whether the labels of `ticks` keep apart.
-fn labels_fit(ticks: &[Tick], along: Along, ruler: &Ruler) -> bool {
+pub(crate) fn labels_fit(ticks: &[Tick], along: Along, ruler: &Ruler) -> bool {
     let ends = |tick: &Tick| {
-        let (centre, half) = match along {
-            Along::Across(length) => {
-                (tick.share * length, ruler.width(&tick.label, SMALL, Weight::Regular) / 2.0)
-            }
-            Along::Up(length) => (tick.share * length, SMALL / 2.0),
-        };
+        let (centre, half) = (tick.share * along.length(), along.half(&tick.label, ruler));
         (centre - half, centre + half)
     };
     ticks.windows(2).all(|pair| match pair {

@@ -12,6 +12,20 @@ pub(crate) enum Swatch {
     Band,
     /// The upright stroke of a model.
     Stroke,
+    /// A bar of this colour.
+    Bar(Rgb),
+    /// A bar that stands for no effect.
+    HollowBar,
+    /// The small dot of one among many.
+    Dot(Rgb),
+    /// A line of this width and colour.
+    Line(f64, Rgb),
+    /// The dashed line of a reference.
+    Dashes(Rgb),
+    /// The arrow of a value that is a lower bound.
+    Arrow,
+    /// A cell without a value.
+    EmptyCell,
 }
 
 const SWATCH_WIDTH: f64 = 18.0;
@@ -93,8 +107,23 @@ fn draw_swatch(scene: &mut Scene, swatch: Swatch, at: Point) {
             let corners = [from, Point { x: to.x, y: from.y }, to, Point { x: from.x, y: to.y }, from];
             scene.path(corners.to_vec(), 1.0, FRAME);
         }
+        Swatch::Bar(colour) => bar(scene, at, |scene, from, to| scene.rectangle(from, to, colour)),
+        Swatch::HollowBar => bar(scene, at, |scene, from, to| scene.hollow(from, to, INK)),
+        Swatch::EmptyCell => bar(scene, at, Scene::hatch),
+        Swatch::Dot(colour) => scene.dot(at, colour),
+        Swatch::Line(width, colour) => {
+            scene.line(Point { x: at.x - 7.0, ..at }, Point { x: at.x + 7.0, ..at }, width, colour);
+        }
+        Swatch::Dashes(colour) => {
+            scene.dashes(Point { x: at.x - 7.0, ..at }, Point { x: at.x + 7.0, ..at }, colour);
+        }
+        Swatch::Arrow => scene.arrow(at, INK),
         Swatch::Stroke => {
             scene.line(Point { x: at.x, y: at.y - 7.0 }, Point { x: at.x, y: at.y + 7.0 }, 3.0, INK);
         }
     }
+}
+
+fn bar(scene: &mut Scene, at: Point, draw: impl FnOnce(&mut Scene, Point, Point)) {
+    draw(scene, Point { x: at.x - 6.0, y: at.y - 6.0 }, Point { x: at.x + 6.0, y: at.y + 6.0 });
 }

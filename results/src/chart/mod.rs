@@ -1,8 +1,17 @@
 //! Charts as SVG and PNG, all in one look.
 //!
-//! A chart is plain data: [`RangeChart`] (a low and a high value and a bar to each row) and [`CompareChart`]
-//! (predictions beside measurements) and [`TimeChart`] (values over time, above what went on). Its `figure` lays it out and gives a [`Figure`], which is pure as well until
+//! A chart is plain data; its `figure` lays it out and gives a [`Figure`], which is pure as well until
 //! [`Figure::write`].
+//!
+//! | chart | shows |
+//! |---|---|
+//! | [`RangeChart`] | a low and a high value and a bar to each row |
+//! | [`CompareChart`] | predictions beside measurements |
+//! | [`TimeChart`] | values over time, above what went on |
+//! | [`ConvergenceChart`] | how long a search takes on each workload, arm beside arm |
+//! | [`GenesChart`] | every child's genes over time |
+//! | [`FitnessChart`] | what every child scored, beside the incumbent and the default |
+//! | [`HeatMap`] | fitness over two knobs |
 //!
 //! Axes carry units. Legends stand above the panels and never cover data. Groups differ in colour, in lightness and in
 //! the shape of their markers, so that they survive colour-blindness and a printer without colours. A value that an
@@ -37,8 +46,13 @@
 
 mod axis;
 mod compare;
+mod convergence;
 mod draw;
 mod figure;
+mod fitness;
+mod genes;
+mod grades;
+mod heat;
 mod layout;
 mod panel;
 mod range;
@@ -48,10 +62,15 @@ mod style;
 mod tests;
 mod text;
 mod time;
+mod timeline;
 
 pub use axis::{Axis, Scale};
 pub use compare::{CompareChart, CompareRow, Measured};
+pub use convergence::{ConvergenceBar, ConvergenceChart, ConvergenceGroup, Reduction};
 pub use figure::{ChartError, Figure};
+pub use fitness::FitnessChart;
+pub use genes::{GenePanel, GeneValue, GenesChart};
+pub use heat::{Cell, HeatMap, HeatMark};
 pub use range::{Emphasis, RangeChart, RangeRow};
 pub use style::MOST_GROUPS;
 pub use time::{Series, Span, TimeChart, Trace};

@@ -35,23 +35,42 @@ impl Panel {
 
     /// Grid, frame, ticks and caption, which data are then drawn over. Returns where the caption ends.
     pub(crate) fn draw(&self, scene: &mut Scene, ruler: &Ruler, axis: &Axis) -> f64 {
+        self.draw_grid(scene);
+        self.draw_axis(scene, ruler, axis)
+    }
+
+    /// Grid and frame, or that there are no data: all of a panel that shares the axis of the one below it.
+    pub(crate) fn draw_grid(&self, scene: &mut Scene) {
         if let Some(reach) = &self.reach {
             for share in &reach.faint {
                 self.vertical(scene, self.at(*share), self.bottom, 1.0, FAINT_GRID);
             }
             for tick in &reach.ticks {
-                let x = self.at(tick.share);
-                self.vertical(scene, x, self.bottom + 4.0, 1.0, GRID);
-                let at = Point { x, y: self.bottom + TICK_LABEL_BELOW };
-                scene.text(at, &tick.label, SMALL, Weight::Regular, Anchor::Middle, SOFT_INK);
+                self.vertical(scene, self.at(tick.share), self.bottom, 1.0, GRID);
             }
         } else {
-            let at = Point { x: self.centre(), y: (self.top + self.bottom) / 2.0 };
-            scene.text(at, "no data", LABEL, Weight::Regular, Anchor::Middle, SOFT_INK);
+            self.say_no_data(scene);
         }
         let (left, right) = (Point { x: self.left, y: self.bottom }, Point { x: self.right, y: self.bottom });
         scene.line(left, right, 1.0, FRAME);
         self.vertical(scene, self.left, self.bottom, 1.0, FRAME);
+    }
+
+    /// Says so in the middle of the panel.
+    pub(crate) fn say_no_data(&self, scene: &mut Scene) {
+        let at = Point { x: self.centre(), y: (self.top + self.bottom) / 2.0 };
+        scene.text(at, "no data", LABEL, Weight::Regular, Anchor::Middle, SOFT_INK);
+    }
+
+    /// Ticks and caption under the panel. Returns where the caption ends.
+    pub(crate) fn draw_axis(&self, scene: &mut Scene, ruler: &Ruler, axis: &Axis) -> f64 {
+        for tick in self.reach.iter().flat_map(|reach| &reach.ticks) {
+            let x = self.at(tick.share);
+            let (from, to) = (Point { x, y: self.bottom }, Point { x, y: self.bottom + 4.0 });
+            scene.line(from, to, 1.0, GRID);
+            let at = Point { x, y: self.bottom + TICK_LABEL_BELOW };
+            scene.text(at, &tick.label, SMALL, Weight::Regular, Anchor::Middle, SOFT_INK);
+        }
         let mut y = self.bottom + CAPTION_BELOW;
         for line in ruler.wrap(&axis.caption(), LABEL, Weight::Regular, self.right - self.left) {
             scene.text(Point { x: self.centre(), y }, &line, LABEL, Weight::Regular, Anchor::Middle, INK);

@@ -1,6 +1,6 @@
 //! What a figure is made of before anything draws it: lines, surfaces, markers and texts, in pixels at 100 %.
 
-use super::style::{LOOKS, Look, MARKER_RADIUS, Rgb, Shape, WHITE};
+use super::style::{EMPTY, GRID, LOOKS, Look, MARKER_RADIUS, Rgb, Shape, WHITE};
 use super::text::Weight;
 
 /// A point, right and down from the upper left corner.
@@ -24,6 +24,13 @@ pub(crate) enum Fill {
     Solid,
     Hollow,
 }
+
+/// Of one among many.
+pub(crate) const DOT_RADIUS: f64 = 2.2;
+/// Between the lines of a hatching.
+const HATCH: f64 = 6.0;
+/// The length of a dash and the gap after it.
+const DASH: f64 = 7.0;
 
 /// One thing to draw.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +92,53 @@ impl Scene {
     /// A marker small enough to be seen inside a hollow one.
     pub(crate) fn core(&mut self, centre: Point, look: Look) {
         self.shape(centre, MARKER_RADIUS - 2.6, look.shape, look.colour);
+    }
+
+    /// One among many.
+    pub(crate) fn dot(&mut self, centre: Point, colour: Rgb) {
+        self.items.push(Item::Disc { centre, radius: DOT_RADIUS, colour });
+    }
+
+    /// The frame of a rectangle, white inside.
+    pub(crate) fn hollow(&mut self, from: Point, to: Point, colour: Rgb) {
+        self.rectangle(from, to, WHITE);
+        let corners = [from, Point { x: to.x, y: from.y }, to, Point { x: from.x, y: to.y }, from];
+        self.path(corners.to_vec(), 1.5, colour);
+    }
+
+    /// A rectangle that holds no value: grey and hatched, as no colour of a map is.
+    pub(crate) fn hatch(&mut self, from: Point, to: Point) {
+        self.rectangle(from, to, EMPTY);
+        let (width, height) = (to.x - from.x, to.y - from.y);
+        let count = ((width + height) / HATCH).floor().clamp(0.0, 1000.0);
+        for index in 1..=count as u32 {
+            // From the left or lower edge up to the upper or right one.
+            let along = f64::from(index) * HATCH;
+            let (begin, end) = (along.min(height), along.min(width));
+            let begin = Point { x: from.x + (along - begin), y: from.y + begin };
+            self.line(begin, Point { x: from.x + end, y: from.y + (along - end) }, 1.0, GRID);
+        }
+    }
+
+    /// A dashed line.
+    pub(crate) fn dashes(&mut self, from: Point, to: Point, colour: Rgb) {
+        let (dx, dy) = (to.x - from.x, to.y - from.y);
+        let count = (dx.hypot(dy) / DASH).ceil().clamp(1.0, 2000.0);
+        let at = |share: f64| Point { x: from.x + share * dx, y: from.y + share * dy };
+        for index in 0..count as u32 {
+            let begin = f64::from(index) / count;
+            self.line(at(begin), at((begin + 0.6 / count).min(1.0)), 1.5, colour);
+        }
+    }
+
+    /// An arrow that points up: the value is at least that.
+    pub(crate) fn arrow(&mut self, centre: Point, colour: Rgb) {
+        self.shape(centre, MARKER_RADIUS, Shape::Triangle, colour);
+    }
+
+    /// That stored genes were brought back.
+    pub(crate) fn reintroduction(&mut self, centre: Point) {
+        self.shape(centre, MARKER_RADIUS, Shape::TriangleDown, LOOKS[6].colour);
     }
 
     fn shape(&mut self, centre: Point, radius: f64, shape: Shape, colour: Rgb) {

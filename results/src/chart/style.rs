@@ -16,6 +16,10 @@ pub(crate) const SOFT_INK: Rgb = Rgb(95, 95, 95);
 pub(crate) const FRAME: Rgb = Rgb(150, 150, 150);
 pub(crate) const GRID: Rgb = Rgb(218, 218, 218);
 pub(crate) const FAINT_GRID: Rgb = Rgb(240, 240, 240);
+/// A cell without a value.
+pub(crate) const EMPTY: Rgb = Rgb(244, 244, 244);
+/// Of what went on over time: darker than the grid, lighter than ink.
+pub(crate) const SPAN: Rgb = Rgb(70, 100, 130);
 /// Behind a row that is marked.
 pub(crate) const BAND: Rgb = Rgb(236, 236, 226);
 
@@ -50,6 +54,33 @@ pub(crate) const LOOKS: [Look; 7] = [
     Look { colour: Rgb(86, 180, 233), shape: Shape::Pentagon },
     Look { colour: Rgb(213, 94, 0), shape: Shape::Cross },
 ];
+
+/// Of a map, from low to high: the colours of viridis (van der Walt and Smith, 2015, in the public domain), whose lightness
+/// rises evenly, for eyes of every kind and on paper without colours.
+const WARMTH: [Rgb; 10] = [
+    Rgb(68, 1, 84),
+    Rgb(72, 40, 120),
+    Rgb(62, 73, 137),
+    Rgb(49, 104, 142),
+    Rgb(38, 130, 142),
+    Rgb(31, 158, 137),
+    Rgb(53, 183, 121),
+    Rgb(110, 206, 88),
+    Rgb(181, 222, 43),
+    Rgb(253, 231, 37),
+];
+
+/// The colour of a share from 0 to 1.
+pub(crate) fn warmth(share: f64) -> Rgb {
+    let at = share.clamp(0.0, 1.0) * (WARMTH.len() - 1) as f64;
+    let below = at.floor() as usize;
+    let (Some(one), Some(next)) = (WARMTH.get(below), WARMTH.get(below + 1).or(WARMTH.last())) else {
+        return WARMTH[0];
+    };
+    let mix =
+        |one: u8, next: u8| (f64::from(one) + (f64::from(next) - f64::from(one)) * at.fract()).round() as u8;
+    Rgb(mix(one.0, next.0), mix(one.1, next.1), mix(one.2, next.2))
+}
 
 /// What a legend shows a marker of, where the group does not matter.
 pub(crate) const ANY_GROUP: Look = Look { colour: SOFT_INK, shape: Shape::Circle };
@@ -92,6 +123,14 @@ mod tests {
                 assert!(apart >= 10.0, "{one:?} and {other:?} are {apart:.1} apart");
             }
         }
+    }
+
+    #[test]
+    fn a_map_grows_lighter_from_low_to_high() {
+        let steps: Vec<f64> = (0..=100).map(|step| lightness(warmth(f64::from(step) / 100.0))).collect();
+        assert!(steps.windows(2).all(|pair| pair[0] < pair[1]), "{steps:?}");
+        assert!(steps[100] - steps[0] > 60.0, "{steps:?}");
+        assert_eq!([warmth(f64::NEG_INFINITY), warmth(7.0)], [WARMTH[0], WARMTH[9]]);
     }
 
     #[test]

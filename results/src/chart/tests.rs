@@ -1,5 +1,7 @@
 //! Properties that hold for every chart, rather than the pixels of one.
 
+mod search;
+
 use super::figure::Figure;
 use super::scene::{Anchor, Item, Point, Scene};
 use super::style::BAND;

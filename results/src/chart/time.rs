@@ -5,7 +5,7 @@ use super::figure::{ChartError, Figure, groups};
 use super::layout::{Swatch, header, notes, widen};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Point, Scene};
-use super::style::{FAINT_GRID, INK, LABEL, Look, MARGIN, Rgb, SMALL};
+use super::style::{FAINT_GRID, INK, LABEL, Look, MARGIN, SMALL, SPAN as SPAN_COLOUR};
 use super::text::{Ruler, Weight};
 
 /// How points are joined.
@@ -72,8 +72,6 @@ const BEFORE_LANES: f64 = 8.0;
 const CAPTION: f64 = 22.0;
 /// Between the markers on a line, which tell series apart where no colour does.
 const BETWEEN_MARKERS: f64 = 70.0;
-/// Of the spans: darker than the grid, lighter than ink.
-const SPAN_COLOUR: Rgb = Rgb(70, 100, 130);
 
 /// What the axes can hold.
 struct Held<'a> {
@@ -136,7 +134,7 @@ impl TimeChart {
                 let points: Vec<Point> = run.iter().filter_map(place).collect();
                 // The markers of series that lie on each other must not.
                 let index = looks.iter().position(|(name, _)| name == series.name).unwrap_or_default();
-                let first_marker = index as f64 / looks.iter().count().max(1) as f64 * BETWEEN_MARKERS;
+                let first_marker = index as f64 / looks.iter().count().max(1) as f64;
                 draw_run(&mut scene, series.trace, &points, looks.look(&series.name), first_marker);
             }
         }
@@ -198,8 +196,8 @@ impl Held<'_> {
     }
 }
 
-/// Draws points without a gap, the first of their markers `first_marker` pixels after the first of them.
-fn draw_run(scene: &mut Scene, trace: Trace, points: &[Point], look: Look, first_marker: f64) {
+/// Draws points without a gap, the first of their markers after `first_marker` of the distance between two.
+pub(crate) fn draw_run(scene: &mut Scene, trace: Trace, points: &[Point], look: Look, first_marker: f64) {
     let path = match trace {
         Trace::Line => points.to_vec(),
         Trace::Steps => points
@@ -220,7 +218,7 @@ fn draw_run(scene: &mut Scene, trace: Trace, points: &[Point], look: Look, first
         scene.marker(*alone, look, Fill::Solid);
         return;
     }
-    let mut next = points.first().map_or(0.0, |first| first.x + first_marker);
+    let mut next = points.first().map_or(0.0, |first| first.x + first_marker * BETWEEN_MARKERS);
     for point in points {
         if point.x >= next {
             scene.marker(*point, look, Fill::Solid);

@@ -22,6 +22,12 @@ pub enum RecordError {
         /// Its directory.
         path: PathBuf,
     },
+    /// Another process records it at this time.
+    #[error("{}: another process records this run; wait for it, or stop it", path.display())]
+    Busy {
+        /// Its rows.
+        path: PathBuf,
+    },
     /// A file cannot be read or written. What was written before is still there.
     #[error("{}: {source}", path.display())]
     Io {

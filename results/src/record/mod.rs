@@ -11,7 +11,8 @@
 //! | `<stem>.svg`, `<stem>.png` | a chart |
 //!
 //! A [`Run`] is written while it goes on: a process that dies, or a disk that fills up, loses at most the row that was
-//! being written, and a row is never found in half. All other files appear whole or not at all.
+//! being written, and a row is never found in half. All other files appear whole or not at all. [`Run::resume`] goes on
+//! with one that was interrupted, part by part, and ends with the rows of one that was not.
 //!
 //! ```
 //! use results::record::{Meta, Run, Table, rows};
@@ -43,11 +44,14 @@ mod error;
 mod lines;
 mod meta;
 mod readme;
+mod resume;
 mod run;
 mod table;
 
 pub use error::RecordError;
 pub use meta::{Exhibit, ExhibitKind, Manifest, Meta, SCHEMA, State};
+pub(crate) use readme::{one_line, shell};
+pub use resume::Resumed;
 pub use run::{Run, date_of, manifest, rows};
 pub use table::Table;
 pub use time::Date;

@@ -51,12 +51,12 @@ pub(crate) fn readme(dir: &Path, manifest: &Manifest, rows: u64) -> Result<Strin
     Ok(text)
 }
 
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `command` so that a shell takes it apart into the same arguments.
-fn shell(command: &[String]) -> String {
+pub(crate) fn shell(command: &[String]) -> String {
     // No argument of a process holds a NUL, the one thing that a shell cannot be given.
     shlex::try_join(command.iter().map(String::as_str)).unwrap_or_else(|_nul| format!("{command:?}"))
 }

@@ -9,7 +9,7 @@ use crate::atomic;
 use crate::chart::Figure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -19,13 +19,14 @@ const MANIFEST: &str = "meta.json";
 const DATA: &str = "data.jsonl";
 const README: &str = "README.md";
 
-/// A run that is being recorded, by one process at a time. Dropped without [`Self::finish`] it stays as it is, and says that it was not finished.
+/// A run that is being recorded, by one process at a time: a second one is refused. Dropped without [`Self::finish`] it stays as it is, and says that it was not finished.
 #[derive(Debug)]
 pub struct Run {
     dir: PathBuf,
     manifest: Manifest,
     data: Lines<File>,
     rows: u64,
+    torn: u64,
 }
 
 impl Run {
@@ -43,12 +44,10 @@ impl Run {
             _ => RecordError::Io { path: dir.clone(), source },
         })?;
         let path = dir.join(DATA);
-        let data = File::options()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|file| Lines::after(file, 0, 0))
-            .map_err(RecordError::io(path))?;
+        let data =
+            File::options().append(true).create_new(true).open(&path).map_err(RecordError::io(&path))?;
+        claim(&data, &path)?;
+        let data = Lines::after(data, 0, 0).map_err(RecordError::io(path))?;
         let manifest = Manifest {
             schema: SCHEMA,
             date: date.to_string(),
@@ -57,30 +56,39 @@ impl Run {
             meta,
             exhibits: Vec::new(),
         };
-        let run = Self { dir, manifest, data, rows: 0 };
+        let run = Self { dir, manifest, data, rows: 0, torn: 0 };
         run.describe()?;
         Ok(run)
     }
 
     /// Goes on with the run in `dir`: rows are appended, tables and charts added. Half a row at the end of the data,
-    /// which a dying process can leave on a full disk, is cut. A finished run counts as unfinished from the first addition
-    /// until it is finished again.
+    /// which a dying process can leave on a full disk, is cut; [`Self::torn`] says how much that was. A finished run
+    /// counts as unfinished from the first addition until it is finished again.
     ///
     /// # Errors
-    /// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run, and
-    /// [`RecordError::Io`].
+    /// [`RecordError::Schema`] where another version recorded it, [`RecordError::Manifest`] where it is no run,
+    /// [`RecordError::Busy`] where another process records it, and [`RecordError::Io`].
     pub fn open(dir: &Path) -> Result<Self, RecordError> {
+        Self::open_up_to(dir, |_, whole| Ok(whole.len()))
+    }
+
+    /// As [`Self::open`], with as many bytes of the whole lines as `keep` says.
+    pub(crate) fn open_up_to(
+        dir: &Path,
+        keep: impl FnOnce(&Path, &[u8]) -> Result<usize, RecordError>,
+    ) -> Result<Self, RecordError> {
         let manifest = manifest(dir)?;
         let path = dir.join(DATA);
+        let data = OpenOptions::new().append(true).open(&path).map_err(RecordError::io(&path))?;
+        claim(&data, &path)?;
+        // Read after it is claimed: what another process was writing is there now.
         let bytes = fs::read(&path).map_err(RecordError::io(&path))?;
         let whole = whole_lines(&bytes);
-        let data = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .and_then(|file| Lines::after(file, whole.len() as u64, bytes.len() as u64))
-            .map_err(RecordError::io(&path))?;
-        let rows = whole.iter().filter(|byte| **byte == b'\n').count() as u64;
-        Ok(Self { dir: dir.to_owned(), manifest, data, rows })
+        let kept = keep(&path, whole)?;
+        let rows = whole.iter().take(kept).filter(|byte| **byte == b'\n').count() as u64;
+        let torn = (bytes.len() - whole.len()) as u64;
+        let data = Lines::after(data, kept as u64, bytes.len() as u64).map_err(RecordError::io(&path))?;
+        Ok(Self { dir: dir.to_owned(), manifest, data, rows, torn })
     }
 
     /// Where the run is recorded.
@@ -96,6 +104,11 @@ impl Run {
     /// How many rows were recorded.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// How many bytes of half a row were cut when the run was opened: worth a word to whoever goes on with it.
+    pub fn torn(&self) -> u64 {
+        self.torn
     }
 
     /// Appends a row to the raw data. When this returns, the kernel has it: the death of this process loses nothing.
@@ -201,17 +214,32 @@ pub fn rows<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, RecordError> {
     manifest(dir)?;
     let path = dir.join(DATA);
     let bytes = fs::read(&path).map_err(RecordError::io(&path))?;
-    whole_lines(&bytes)
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-        .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|source| RecordError::Row {
-                path: path.clone(),
-                line: index + 1,
-                source,
-            })
+    parsed(&path, whole_lines(&bytes)).collect()
+}
+
+/// Each of the whole lines `whole` of `path` as a row.
+pub(crate) fn parsed<'a, T: DeserializeOwned>(
+    path: &'a Path,
+    whole: &'a [u8],
+) -> impl Iterator<Item = Result<T, RecordError>> + 'a {
+    whole.split_inclusive(|byte| *byte == b'\n').enumerate().map(move |(index, line)| {
+        serde_json::from_slice(line).map_err(|source| RecordError::Row {
+            path: path.to_owned(),
+            line: index + 1,
+            source,
         })
-        .collect()
+    })
+}
+
+/// Takes the run for this process, until `data` is closed; a process that dies lets go of it.
+fn claim(data: &File, path: &Path) -> Result<(), RecordError> {
+    match data.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RecordError::Busy { path: path.to_owned() }),
+        // A file system without locks keeps records all the same.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(source)) => Err(RecordError::Io { path: path.to_owned(), source }),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// `bytes` up to the end of their last whole line.

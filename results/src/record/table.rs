@@ -66,6 +66,12 @@ impl Table {
         Ok(Self { columns, rows })
     }
 
+    /// Whether all that stands in a column is numbers.
+    pub(crate) fn is_numeric(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty());
+        cells.clone().next().is_some() && cells.all(|cell| cell.parse::<f64>().is_ok())
+    }
+
     /// As Markdown; columns of numbers are set to the right.
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: &[String]| {
@@ -75,11 +81,7 @@ impl Table {
         let mut text = line(&self.columns);
         text.push('|');
         for column in 0..self.columns.len() {
-            let mut cells =
-                self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty());
-            let numeric = self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
-                && cells.all(|cell| cell.parse::<f64>().is_ok());
-            text.push_str(if numeric { "---:|" } else { "---|" });
+            text.push_str(if self.is_numeric(column) { "---:|" } else { "---|" });
         }
         text.push('\n');
         for row in &self.rows {

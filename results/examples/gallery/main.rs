@@ -8,10 +8,12 @@ use results::chart::{
 };
 use std::path::PathBuf;
 
+mod search;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: gallery DIRECTORY")?);
     std::fs::create_dir_all(&dir)?;
-    let figures = [
+    let mut figures = vec![
         ("sensitivity", sensitivity(rows()).figure()?),
         ("sensitivity-bad-day", sensitivity(bad_rows()).figure()?),
         ("sensitivity-one", sensitivity(rows().into_iter().take(1).collect()).figure()?),
@@ -20,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("timeline", timeline(1.0).figure()?),
         ("timeline-bad-day", timeline(f64::NAN).figure()?),
     ];
+    figures.extend(search::figures()?);
     for (stem, figure) in figures {
         for path in figure.write(&dir, stem)? {
             println!("{}", path.display());
