@@ -29,7 +29,7 @@ struct Words {
 }
 
 /// The configuration that arguments of `tunerd run` make, the machine's own files left aside.
-fn config(arguments: &[&str]) -> Result<Config> {
+pub(super) fn config(arguments: &[&str]) -> Result<Config> {
     let words = Words::try_parse_from(std::iter::once("run").chain(arguments.iter().copied()))?;
     Ok(load(&[], RawConfig::from(words.run))?)
 }

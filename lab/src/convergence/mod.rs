@@ -10,6 +10,7 @@ pub mod definitions;
 pub mod fake_clock;
 pub mod journal;
 pub mod judge;
+mod live;
 pub mod measure;
 pub mod measured;
 pub mod plan;
@@ -24,12 +25,18 @@ use crate::Context;
 use crate::bench::report::Report;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use disk_model::Params;
+use disk_model::hdd::WriteCache;
+use emulated_disk::Model;
 use fake_clock::Synthetic;
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{Journal, Plan, Row};
 use judge::{Landscape, judge};
+use live::Supply;
+use measured::Measured;
 use plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, Treatment};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Where the loop runs.
@@ -37,6 +44,10 @@ use std::time::Duration;
 pub enum Backend {
     /// Virtual time over made-up landscapes: many seeds in seconds, and nothing about any disk.
     FakeClock,
+    /// Emulated disks, made for this and gone afterwards: the kernel's own block layer and schedulers.
+    Emulated,
+    /// A given device, whose data are OVERWRITTEN.
+    Device,
 }
 
 impl Backend {
@@ -49,6 +60,8 @@ impl Backend {
     const fn name(self) -> &'static str {
         match self {
             Self::FakeClock => "fake-clock",
+            Self::Emulated => "emulated",
+            Self::Device => "device",
         }
     }
 }
@@ -71,6 +84,25 @@ pub struct Options {
     /// Seconds of each visit
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(20..=86_400))]
     pub visit: u64,
+    /// emulated: the disk
+    #[arg(long, default_value = "hdd-7200")]
+    pub model: String,
+    /// emulated: leave the disk's write cache on. Off, as databases want it, a scheduler has writes to order; on, the
+    /// disk takes them at once and orders them itself
+    #[arg(long)]
+    pub write_cache: bool,
+    /// emulated: how many commands the disk takes at once
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=128))]
+    pub queue_depth: u32,
+    /// emulated: so many disks at once, each with a tunerd of its own
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub at_once: u64,
+    /// device: the device, whose data are overwritten
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<PathBuf>,
+    /// device: needed for any other than a loop device
+    #[arg(long)]
+    pub overwrite_all_data: bool,
     /// Go on with the record in this directory, under the same options
     #[arg(long, value_name = "DIRECTORY")]
     pub resume: Option<PathBuf>,
@@ -106,7 +138,91 @@ impl Options {
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
     match options.backend {
         Backend::FakeClock => virtual_time(context, options),
+        Backend::Emulated => on_disks(context, options, &emulated(options)?),
+        Backend::Device => on_disks(context, &Options { at_once: 1, ..options.clone() }, &given(options)?),
     }
+}
+
+/// Emulated disks, as the options want them.
+fn emulated(options: &Options) -> Result<Supply> {
+    let mut model = Model::named(&options.model)?;
+    if let (false, Model::Disk { name, params }) = (options.write_cache, &mut model) {
+        if let Params::Hdd(hdd) = params {
+            hdd.write_cache = WriteCache::WriteThrough;
+            name.push_str(", its write cache off");
+        }
+    }
+    Ok(Supply::Emulate { model, queue_depth: options.queue_depth })
+}
+
+/// The given device, if its data may be overwritten.
+fn given(options: &Options) -> Result<Supply> {
+    let path = options.device.clone().context("--backend device needs --device")?;
+    let name = path
+        .canonicalize()
+        .with_context(|| format!("{}: cannot be found", path.display()))?
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .context("a device has a name")?;
+    ensure!(
+        name.starts_with("loop") || options.overwrite_all_data,
+        "{}: all its data would be overwritten; with --overwrite-all-data they are",
+        path.display()
+    );
+    Ok(Supply::Given { path, name })
+}
+
+/// The experiment on disks: the sweep and the held-out pairs beside the runs, on disks of their own where they are made.
+fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Report> {
+    let genes = live::genes(&supply.disk(0)?)?;
+    let ranges: Vec<Ranges> = Ranges::ALL
+        .into_iter()
+        .filter(|ranges| options.strategies().iter().any(|strategy| strategy.ranges == *ranges))
+        .collect();
+    let device = match supply {
+        Supply::Emulate { model, queue_depth } => {
+            format!("an emulated {} with a queue of {queue_depth}", model.name())
+        }
+        Supply::Given { path, .. } => path.display().to_string(),
+    };
+    let plan = Plan {
+        backend: options.backend.name().to_owned(),
+        strategies: options.strategies().iter().map(|strategy| strategy.name.to_owned()).collect(),
+        seeds: options.seeds,
+        passes: usize::try_from(options.passes)?,
+        visit_s: options.visit,
+        workloads: HOSTILE_ORDER
+            .iter()
+            .map(|name| ((*name).to_owned(), workloads::describe(name).to_owned()))
+            .collect(),
+        device,
+        scheduler: live::SCHEDULER.to_string(),
+        genes: genes.clone(),
+    };
+    let mut journal = begin(context, options, plan)?;
+    let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
+    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * live::steps(&ranges));
+    {
+        let shared = Mutex::new(&mut journal);
+        let measure =
+            |workload: &str| live::measure(context, supply, workload, &ranges, &genes, &shared, &progress);
+        if options.at_once > 1 {
+            std::thread::scope(|scope| {
+                let measure = &measure;
+                let threads: Vec<_> =
+                    HOSTILE_ORDER.iter().map(|workload| scope.spawn(move || measure(workload))).collect();
+                let ran = live::cells(context, options, supply, &shared, &progress);
+                let measured: Vec<Result<()>> = threads.into_iter().map(live::join).collect();
+                measured.into_iter().collect::<Result<()>>().and(ran)
+            })?;
+        } else {
+            HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
+            live::cells(context, options, supply, &shared, &progress)?;
+        }
+    }
+    progress.end();
+    let land = Measured::new(&genes, journal.slices());
+    report::finish(journal, &land)
 }
 
 fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
@@ -191,6 +307,8 @@ fn begin(context: &Context, options: &Options, plan: Plan) -> Result<Journal> {
     }
     let name = match options.backend {
         Backend::FakeClock => "convergence-fake-clock",
+        Backend::Emulated => "convergence",
+        Backend::Device => "convergence-device",
     };
     let run = context.begin_record(name, &report::title(&plan), &plan.device, None)?;
     match &run {

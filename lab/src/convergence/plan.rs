@@ -42,6 +42,8 @@ pub struct Strategy {
 const PUBLISHED: &[&str] = &[
     "--strategy",
     "moilanen",
+    "--objective",
+    "throughput",
     "--slice",
     "2s",
     "--settle",
@@ -51,11 +53,51 @@ const PUBLISHED: &[&str] = &[
     "--ranges",
     "paper",
 ];
-const FAIR: &[&str] =
-    &["--strategy", "moilanen", "--slice", "2s", "--settle", "0s", "--rule", "ours", "--ranges", "catalogue"];
+const FAIR: &[&str] = &[
+    "--strategy",
+    "moilanen",
+    "--objective",
+    "throughput",
+    "--slice",
+    "2s",
+    "--settle",
+    "0s",
+    "--rule",
+    "ours",
+    "--ranges",
+    "catalogue",
+];
+const CONFIRMED: &[&str] = &[
+    "--strategy",
+    "confirmed",
+    "--objective",
+    "throughput",
+    "--slice",
+    "4s",
+    "--settle",
+    "2s",
+    "--rule",
+    "ours",
+    "--ranges",
+    "catalogue",
+];
+const CONFIRMED_SHORT: &[&str] = &[
+    "--strategy",
+    "confirmed",
+    "--objective",
+    "throughput",
+    "--slice",
+    "1s",
+    "--settle",
+    "500ms",
+    "--rule",
+    "ours",
+    "--ranges",
+    "catalogue",
+];
 
 /// All that is compared.
-pub const STRATEGIES: [Strategy; 4] = [
+pub const STRATEGIES: [Strategy; 6] = [
     Strategy {
         name: "moilanen-2006",
         what: "the paper literally: its rule for the fingerprint of a consolidated generation, genes within ±50 % of the \
@@ -81,6 +123,19 @@ pub const STRATEGIES: [Strategy; 4] = [
         what: "the same, but a confirmed change ends the generation and reintroduces at once",
         ranges: Ranges::Catalogue,
         arguments: FAIR,
+    },
+    Strategy {
+        name: "confirmed",
+        what: "our default: settings stay only where guarded, paired trials have confirmed them; slices of 4 s after 2 s of \
+               settling. What leads is the incumbent",
+        ranges: Ranges::Catalogue,
+        arguments: CONFIRMED,
+    },
+    Strategy {
+        name: "confirmed-short",
+        what: "the same with slices of 1 s after 0.5 s, so that a campaign fits into a visit",
+        ranges: Ranges::Catalogue,
+        arguments: CONFIRMED_SHORT,
     },
 ];
 

@@ -106,13 +106,7 @@ impl Surrogate {
     }
 }
 
-fn try_one(
-    points: &[Point],
-    sharpness: Vec<f64>,
-    signal: f64,
-    noise: f64,
-    best: &mut (Vec<f64>, f64, f64),
-) {
+fn try_one(points: &[Point], sharpness: Vec<f64>, signal: f64, noise: f64, best: &mut (Vec<f64>, f64, f64)) {
     if let Some((found, ..)) = likelihood(points, &sharpness, signal, noise)
         && found > best.2
     {
@@ -196,7 +190,8 @@ mod tests {
     fn a_smooth_landscape_is_found_and_its_knob_named() {
         let mut points = Vec::new();
         for i in 0..24 {
-            let at = vec![f64::from(i % 8) / 7.0, f64::from((i * 5) % 24) / 23.0, f64::from((i * 7) % 24) / 23.0];
+            let at =
+                vec![f64::from(i % 8) / 7.0, f64::from((i * 5) % 24) / 23.0, f64::from((i * 7) % 24) / 23.0];
             // A made-up disturbance of about 2 %.
             let off = 0.02 * (f64::from(i * 37 % 11) / 5.0 - 1.0);
             points.push(Point { log_worth: field(&at) + off, at, pairs: 1 });

@@ -72,6 +72,8 @@ struct Timeline {
     tried: Vec<(Nanos, Tried)>,
     fingerprints: Vec<(Nanos, String)>,
     recalls: Vec<Nanos>,
+    /// Whether the fingerprint has changed and nothing was put in force since.
+    changed: bool,
 }
 
 impl Timeline {
@@ -87,7 +89,10 @@ impl Timeline {
                 self.tried
                     .push((at, Tried { at_s: 0.0, generation: 0, child: None, settings, fitness: None }));
             }
-            "fingerprint" => self.fingerprints.push((field(event, "at_ns")?, field(event, "to")?)),
+            "fingerprint" => {
+                self.fingerprints.push((field(event, "at_ns")?, field(event, "to")?));
+                self.changed = true;
+            }
             "applied" => self.applied(event)?,
             "evaluation" => {
                 let (generation, child): (u64, usize) = (field(event, "generation")?, field(event, "child")?);
@@ -95,6 +100,16 @@ impl Timeline {
                 let same = |tried: &Tried| tried.generation == generation && tried.child == Some(child);
                 if let Some((_, tried)) = self.tried.iter_mut().rev().find(|(_, tried)| same(tried)) {
                     tried.fitness = fitness;
+                }
+            }
+            // A confirmed setting leads from the moment that it is.
+            "promoted" => self.leaders.push((field(event, "at_ns")?, field(event, "settings")?)),
+            "slice" => {
+                let settings: Settings = field(event, "settings")?;
+                let rate: Option<f64> = field(event, "bytes_per_s")?;
+                let last = self.tried.iter_mut().rev().take(2);
+                if let Some((_, tried)) = last.into_iter().find(|(_, tried)| tried.settings == settings) {
+                    tried.fitness = rate;
                 }
             }
             // The best child of the last complete generation leads.
@@ -113,9 +128,15 @@ impl Timeline {
         let reason: String = field(event, "reason")?;
         let settings: Settings = field(event, "settings")?;
         // What was reintroduced leads until it has been ranked; where nothing is stored, the defaults do.
-        if reason == "reintroduction" || reason == "unseen" {
-            self.leaders.push((at, settings.clone()));
-            self.recalls.push(at);
+        // Under `confirmed` the incumbent leads, which is the default until something is confirmed.
+        let leads = ["reintroduction", "unseen", "incumbent", "taken-back", "too-many-changes"];
+        if leads.contains(&reason.as_str()) {
+            if self.leaders.last().is_none_or(|(_, leader)| *leader != settings) {
+                self.leaders.push((at, settings.clone()));
+            }
+            if std::mem::take(&mut self.changed) || reason == "reintroduction" || reason == "unseen" {
+                self.recalls.push(at);
+            }
         }
         let (generation, child) = (field(event, "generation")?, field(event, "child")?);
         self.tried.push((at, Tried { at_s: 0.0, generation, child, settings, fitness: None }));
@@ -226,7 +247,7 @@ mod tests {
             let leader = |step: &Step| (step.at_s, step.settings.number(Knob::FifoBatch).unwrap());
             visits[index].leaders.iter().map(leader).collect()
         };
-        assert_eq!(leaders(0), [(-9.0, 16), (0.6, 16), (10.0, 2)]);
+        assert_eq!(leaders(0), [(-9.0, 16), (10.0, 2)], "the defaults go on leading");
         assert_eq!(leaders(1), [(-10.0, 2), (1.0, 7)], "a generation that was cut short makes no leader");
         assert_eq!(visits[0].tried[1].fitness, Some(5.0));
         assert_eq!(visits[0].tried[2].fitness, None);

@@ -37,17 +37,21 @@ const WRITTEN: &str = "1g";
 fn load(workload: &str, device: &Path) -> Option<Load> {
     let kib = |kib: u64| Bytes(kib << 10);
     let reader = |size: Bytes, jobs: u32| {
-        Job::new("readers", Rw::RandRead, size).jobs(jobs).option("norandommap", "1").option("offset", WRITTEN)
+        Job::new("readers", Rw::RandRead, size)
+            .jobs(jobs)
+            .option("norandommap", "1")
+            .option("offset", WRITTEN)
     };
     let jobs = match workload {
         "sequential write" => [
-            Job::new("writer", Rw::Write, kib(64)).engine(Engine::Libaio { depth: 64 }).option("size", WRITTEN),
+            Job::new("writer", Rw::Write, kib(64))
+                .engine(Engine::Libaio { depth: 64 })
+                .option("size", WRITTEN),
             reader(kib(4), 8),
         ],
-        "random read" => [
-            Job::new("log", Rw::Write, kib(1024)).iops(20).option("size", WRITTEN),
-            reader(kib(8), 16),
-        ],
+        "random read" => {
+            [Job::new("log", Rw::Write, kib(1024)).iops(20).option("size", WRITTEN), reader(kib(8), 16)]
+        }
         "random write" => [
             Job::new("writer", Rw::RandWrite, kib(4))
                 .engine(Engine::Libaio { depth: 32 })
