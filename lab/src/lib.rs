@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod classify;
 pub mod constant;
+pub mod convergence;
 pub mod crash;
 pub mod demo;
 pub mod emulation;
@@ -19,8 +20,11 @@ pub mod reaction;
 pub mod replay;
 pub mod traces;
 
+use bench::host::Host;
 use bench::interrupt::Interrupt;
+use results::record::{Meta, Run, date_of};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// What every experiment is given.
 #[derive(Clone, Debug, Default)]
@@ -31,9 +35,48 @@ pub struct Context {
     pub tunerd: Option<PathBuf>,
     /// Say nothing about progress.
     pub quiet: bool,
+    /// Where runs are recorded; `None` where nothing is.
+    pub record: Option<Recording>,
+}
+
+/// What a record of a run begins with.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The directory above it.
+    pub root: PathBuf,
+    /// The command, as it can be given again.
+    pub command: Vec<String>,
+    /// The machine.
+    pub host: Host,
 }
 
 impl Context {
+    /// Begins the record of an experiment that keeps its rows as they come; `None` where nothing is recorded.
+    ///
+    /// # Errors
+    ///
+    /// Where the record's directory is there already or cannot be written.
+    pub fn begin_record(
+        &self,
+        name: &str,
+        title: &str,
+        device: &str,
+        seed: Option<u64>,
+    ) -> anyhow::Result<Option<Run>> {
+        let Some(Recording { root, command, host }) = &self.record else { return Ok(None) };
+        let meta = Meta {
+            title: title.to_owned(),
+            shows: String::new(),
+            command: command.clone(),
+            seed,
+            kernel: format!("Linux {}", host.kernel),
+            device: device.to_owned(),
+            versions: [("tunerd-lab".to_owned(), host.version.to_owned())].into(),
+            conditions: [("processors".to_owned(), host.cpus.to_string())].into(),
+        };
+        Ok(Some(Run::create(root, date_of(SystemTime::now()), name, meta)?))
+    }
+
     /// Says what happens now, on standard error.
     pub fn say(&self, text: &str) {
         if !self.quiet {

@@ -24,7 +24,8 @@ mod program {
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
     use tunerd_lab::{
-        Context, classify, constant, crash, demo, exact, latency, overhead, power, reaction, replay, traces,
+        Context, Recording, classify, constant, convergence, crash, demo, exact, latency, overhead, power,
+        reaction, replay, traces,
     };
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
@@ -63,6 +64,8 @@ mod program {
         Exact(exact::Options),
         /// Whether tunerd takes its own settings for a change of workload
         Constant(constant::Options),
+        /// How long the search takes to converge, on workloads that it does not know and on those that come back
+        Convergence(convergence::Options),
         /// Whether everything is brought back after tunerd was killed at random moments
         Crash(crash::Options),
         /// What emulated disks do, beside what their models foretell
@@ -94,6 +97,7 @@ mod program {
                 Self::Overhead(_) => "overhead",
                 Self::Exact(_) => "exact",
                 Self::Constant(_) => "constant",
+                Self::Convergence(_) => "convergence",
                 Self::Crash(_) => "crash",
                 Self::Fidelity(_) => "fidelity",
                 Self::Emulation(_) => "emulation",
@@ -115,6 +119,7 @@ mod program {
                 Self::Overhead(options) => overhead::run(context, options),
                 Self::Exact(options) => exact::run(context, options),
                 Self::Constant(options) => constant::run(context, options),
+                Self::Convergence(options) => convergence::run(context, options),
                 Self::Crash(options) => crash::run(context, options),
                 Self::Fidelity(options) => fidelity::run(context, options),
                 Self::Emulation(options) => cost::run(context, options),
@@ -144,7 +149,11 @@ mod program {
 
     pub(crate) fn main() -> ExitCode {
         let cli = Cli::parse();
-        let needs_root = !matches!(cli.experiment, Experiment::Demo(_) | Experiment::Power(_));
+        let needs_root = match &cli.experiment {
+            Experiment::Demo(_) | Experiment::Power(_) => false,
+            Experiment::Convergence(options) => options.backend.needs_root(),
+            _ => true,
+        };
         if needs_root && !rustix::process::geteuid().is_root() {
             eprintln!("tunerd-lab: this needs root, for a loop device of its own; try sudo");
             return ExitCode::from(3);
@@ -166,11 +175,19 @@ mod program {
     }
 
     fn measure(cli: &Cli) -> Result<Report> {
-        let context = Context { interrupt: Interrupt::listen()?, tunerd: cli.tunerd.clone(), quiet: false };
         let host = Host::now();
+        let record = cli.record.clone();
+        let context = Context {
+            interrupt: Interrupt::listen()?,
+            tunerd: cli.tunerd.clone(),
+            quiet: false,
+            record: record.map(|root| Recording { root, command: command(), host: host.clone() }),
+        };
         let mut report = cli.experiment.run(&context)?;
         report.note(host.line());
-        if let Some(root) = &cli.record {
+        if let Some(directory) = report.recorded() {
+            eprintln!("recorded: {}", directory.display());
+        } else if let Some(root) = &cli.record {
             let directory = report.record(root, cli.experiment.name(), command(), &host)?;
             eprintln!("recorded: {}", directory.display());
         }

@@ -1,7 +1,9 @@
 //! The arguments of `tunerd run`.
 
 use super::{JsonArg, Roots};
-use crate::config::{Mode, Objective, Ranges, Reintroduce, StrategyName, parse_bytes, parse_duration};
+use crate::config::{
+    Mode, Objective, OnChange, Ranges, Reintroduce, StrategyName, parse_bytes, parse_duration,
+};
 use block_types::{Bytes, Knob, Nanos};
 use clap::{Args, ValueEnum};
 use fingerprint::Rule;
@@ -98,6 +100,10 @@ pub struct RunArgs {
     /// When a fingerprint's stored genes come back [default: at-once]
     #[arg(long, value_enum, help_heading = "The genes")]
     pub reintroduce: Option<Reintroduce>,
+    /// What a change of fingerprint does: bring stored genes back, or for comparison the defaults, or nothing
+    /// [default: recall]
+    #[arg(long, value_enum, help_heading = "The genes")]
+    pub on_change: Option<OnChange>,
     /// Half to one and a half of the default, as published, or the catalogue's ranges [default: catalogue]
     #[arg(long, value_enum, help_heading = "The genes")]
     pub ranges: Option<Ranges>,

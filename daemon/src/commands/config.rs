@@ -156,6 +156,7 @@ impl Written {
             ]),
             genetic: table([
                 ("reintroduce", Some(name(&config.genetic.reintroduce))),
+                ("on_change", Some(name(&config.genetic.on_change))),
                 ("ranges", Some(name(&config.genetic.ranges))),
                 ("knobs", Some(names(&config.genetic.knobs))),
                 ("tune_scheduler", Some(Value::Boolean(config.genetic.tune_scheduler))),

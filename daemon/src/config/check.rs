@@ -221,6 +221,7 @@ fn thresholds(config: &mut Config, raw: RawFingerprint, layer: &Layer<'_>) -> Re
 fn genes(config: &mut Config, raw: RawGenetic, layer: &Layer<'_>) -> Result<(), ConfigError> {
     let genetic = &mut config.genetic;
     take(raw.reintroduce, &mut genetic.reintroduce);
+    take(raw.on_change, &mut genetic.on_change);
     take(raw.ranges, &mut genetic.ranges);
     take(raw.tune_scheduler, &mut genetic.tune_scheduler);
     layer.within("genetic.decay", &raw.decay, 0.5..=1.0, &mut genetic.decay)?;

@@ -39,6 +39,7 @@ impl From<RunArgs> for RawConfig {
             fingerprint: RawFingerprint { rule: field(args.rule), ..RawFingerprint::default() },
             genetic: RawGenetic {
                 reintroduce: field(args.reintroduce),
+                on_change: field(args.on_change),
                 ranges: field(args.ranges),
                 knobs: list(args.knobs),
                 tune_scheduler: field(args.tune_scheduler.then_some(true)),

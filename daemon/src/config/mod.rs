@@ -110,6 +110,20 @@ pub enum Reintroduce {
     AtOnce,
 }
 
+/// What a confirmed change of fingerprint does to the search. All but the first are baselines, to measure what
+/// memory and recognition are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnChange {
+    /// The fingerprint's stored genes come back; defaults where there are none.
+    #[default]
+    Recall,
+    /// The defaults come back, as if every fingerprint were new: recognition without memory.
+    Defaults,
+    /// Nothing: the change is reported, and the search goes on with what it has, as if there were one fingerprint.
+    Nothing,
+}
+
 /// Where the genes' ranges come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +164,8 @@ pub struct LoopConfig {
 pub struct GeneticConfig {
     /// When stored genes come back.
     pub reintroduce: Reintroduce,
+    /// What a confirmed change does.
+    pub on_change: OnChange,
     /// Where ranges come from.
     pub ranges: Ranges,
     /// The knobs that are genes; empty: the catalogue's defaults for what the device offers.
@@ -273,6 +289,7 @@ impl Config {
             thresholds: Thresholds::default(),
             genetic: GeneticConfig {
                 reintroduce: Reintroduce::default(),
+                on_change: OnChange::default(),
                 ranges: Ranges::default(),
                 knobs: Vec::new(),
                 tune_scheduler: false,

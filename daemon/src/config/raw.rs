@@ -1,6 +1,6 @@
 //! The configuration as written: every key optional, every value with its place.
 
-use super::{Mode, Objective, OnExit, Ranges, Reintroduce, StrategyName};
+use super::{Mode, Objective, OnChange, OnExit, Ranges, Reintroduce, StrategyName};
 use block_types::Knob;
 use fingerprint::Rule;
 use serde::Deserialize;
@@ -143,6 +143,8 @@ raw! {
     RawGenetic {
         /// `generation-end` or `at-once`.
         reintroduce: Field<Reintroduce>,
+        /// `recall`, `defaults` or `nothing`.
+        on_change: Field<OnChange>,
         /// `paper` or `catalogue`.
         ranges: Field<Ranges>,
         /// Which knobs are genes.

@@ -5,7 +5,7 @@ use super::genes::{GeneMap, settings_by_name, settings_of};
 use super::score::{Measured, idle, score};
 use super::windows::Change;
 use super::{Action, AppliedSettings, report};
-use crate::config::{Config, Reintroduce};
+use crate::config::{Config, OnChange, Reintroduce};
 use block_types::{Knob, Nanos, Settings};
 use fingerprint::{Class, Snapshot};
 use genetic::{
@@ -217,11 +217,18 @@ impl Search {
         if matches!(self.phase, Phase::Held { .. }) {
             return;
         }
+        let on_change = self.config.genetic.on_change;
+        if on_change == OnChange::Nothing && self.policy.last().is_some() {
+            return;
+        }
         self.void_slice(now, VoidReason::FingerprintChanged, Some(change.to), in_force, actions);
         let from = change.from.map(|class| self.key(Some(class)));
         let to = self.key(Some(change.to));
         let unix_ms = self.unix_ms;
         let (pool, library, policy) = (&mut self.pool, &mut self.library, &mut self.policy);
+        if on_change == OnChange::Defaults {
+            library.forget(&to);
+        }
         match genetic::change_now(pool, library, policy, from.as_ref(), &to, unix_ms) {
             Ok(None) => {}
             Ok(Some(round)) => {
@@ -252,6 +259,9 @@ impl Search {
         let key = self.key(class);
         let unix_ms = self.unix_ms;
         let (pool, library, policy) = (&mut self.pool, &mut self.library, &mut self.policy);
+        if self.config.genetic.on_change == OnChange::Defaults {
+            library.forget(&key);
+        }
         match genetic::end_generation(pool, library, policy, Some(&key), unix_ms) {
             Ok(round) => self.turn(now, class, &round, actions),
             Err(error) => {
@@ -377,8 +387,13 @@ impl Search {
     fn key(&self, class: Option<Class>) -> Key {
         Key {
             device: self.device.clone(),
-            // A source that cannot tell fingerprints keeps all its genes under one name.
-            class: class.map_or("unknown", Class::name).to_owned(),
+            class: match (self.config.genetic.on_change, class) {
+                (OnChange::Nothing, _) => "any",
+                // A source that cannot tell fingerprints keeps all its genes under one name.
+                (_, None) => "unknown",
+                (_, Some(class)) => class.name(),
+            }
+            .to_owned(),
             scheduler: self.genes.scheduler_name().to_owned(),
         }
     }

@@ -27,3 +27,4 @@ pub(crate) use process::{listen, may_write_live};
 pub(crate) use setup::clear_up;
 pub use supervisor::{RunError, Signal, Surroundings, run};
 pub use synthetic::{SyntheticSource, Visit, Work, demo_script};
+pub use synthetic_run::{DEVICE as SYNTHETIC_DEVICE, play};

@@ -33,6 +33,21 @@ pub struct Work {
     pub optimum: Vec<(Knob, u64, f64)>,
 }
 
+impl Work {
+    /// The share of the best rate that settings reach, 0‥1, without noise; a knob without a value costs nothing.
+    pub fn performance(&self, value: impl Fn(Knob) -> Option<u64>) -> f64 {
+        let loss: f64 = self
+            .optimum
+            .iter()
+            .map(|&(knob, best, cost)| {
+                let octaves = (value(knob).unwrap_or(best).max(1) as f64 / best.max(1) as f64).log2();
+                cost * octaves.abs().min(4.0)
+            })
+            .sum();
+        (-loss).exp()
+    }
+}
+
 /// A part of the script.
 #[derive(Clone, Debug)]
 pub struct Visit {
@@ -104,17 +119,7 @@ impl SyntheticSource {
     /// The share of the best rate that the present settings reach, 0‥1, without noise.
     #[must_use]
     pub fn performance(&self, work: &Work) -> f64 {
-        let loss: f64 = work
-            .optimum
-            .iter()
-            .map(|&(knob, best, cost)| {
-                let now =
-                    self.disk.read_knob(knob).ok().and_then(|attr| attr.value()?.number()).unwrap_or(best);
-                let octaves = (now.max(1) as f64 / best.max(1) as f64).log2();
-                cost * octaves.abs().min(4.0)
-            })
-            .sum();
-        (-loss).exp()
+        work.performance(|knob| self.disk.read_knob(knob).ok()?.value()?.number())
     }
 
     fn play(&self, state: &mut State, until: Nanos) {

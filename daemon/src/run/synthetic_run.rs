@@ -8,7 +8,7 @@ use super::device::{DeviceLoop, Ended, Parts, Sink};
 use super::journalist::Journalist;
 use super::memory::{Memory, fresh_seed};
 use super::supervisor::RunError;
-use super::synthetic::{SyntheticSource, demo_script};
+use super::synthetic::{SyntheticSource, Visit, demo_script};
 use crate::config::{Config, Mode};
 use crate::engine::{DeviceEvent, Engine, Event, GeneMap, MeasuredOn, Subject};
 use block_types::{Elevator, Knob, KnobValue, Nanos};
@@ -23,30 +23,44 @@ use std::time::Duration;
 /// How long the synthetic run lasts where nothing is said: every kind of work twice.
 const LENGTH: Duration = Duration::from_secs(720);
 /// The fake kernel's disk.
-const DEVICE: &str = "loop0";
+pub const DEVICE: &str = "loop0";
 
 /// Runs the loop on the fake kernel for `length` of virtual time.
 ///
 /// # Errors
 /// Where the state directory cannot be used.
-pub(super) fn run(mut config: Config, json: bool, length: Option<Duration>) -> Result<(), RunError> {
+pub(super) fn run(config: Config, json: bool, length: Option<Duration>) -> Result<(), RunError> {
+    let lines = json.then(|| Box::new(std::io::stdout()) as Box<dyn std::io::Write + Send>);
+    tracing::warn!("SYNTHETIC: the fake kernel, a made-up workload and virtual time; no disk is touched");
+    play(config, demo_script(), length.unwrap_or(LENGTH), lines)
+}
+
+/// Runs the loop for `length` of virtual time, which begins at one second, over any script; the events go to `lines`,
+/// one JSON object a line.
+///
+/// # Errors
+/// Where the state directory cannot be used.
+pub fn play(
+    mut config: Config,
+    script: Vec<Visit>,
+    length: Duration,
+    lines: Option<Box<dyn std::io::Write + Send>>,
+) -> Result<(), RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Failed(error.to_string());
     let scratch = Scratch::make(&mut config)?;
-    tracing::warn!("SYNTHETIC: the fake kernel, a made-up workload and virtual time; no disk is touched");
     let kernel: Arc<dyn Kernel> = Arc::new(FakeKernel::new().with_disk(FakeDisk::loopback(DEVICE)));
     let disk = Disk::open(kernel.clone(), DEVICE).map_err(|error| failed(&error))?;
     disk.write_knob(Knob::Scheduler, KnobValue::Elevator(Elevator::MqDeadline))
         .map_err(|error| failed(&error))?;
     let seed = config.seed.unwrap_or_else(fresh_seed);
     let begin = Nanos::SECOND;
-    let clock = Arc::new(VirtualClock::until(begin, begin + length.unwrap_or(LENGTH).into()));
-    let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), demo_script(), seed));
+    let clock = Arc::new(VirtualClock::until(begin, begin + length.into()));
+    let source = Arc::new(SyntheticSource::new(clock.clone(), disk.clone(), script, seed));
     let mut memory = Memory::open(&config)?;
     memory.recall(DEVICE, Elevator::MqDeadline.name(), &config);
     let offer = Offer::read(&disk).map_err(|error| failed(&error))?;
     let genes = GeneMap::new(&offer, &config).map_err(|error| failed(&error))?;
     let recorder = memory.recorder(&config, seed, kernel.as_ref());
-    let lines = json.then(|| Box::new(std::io::stdout()) as Box<dyn std::io::Write + Send>);
     let sink = Arc::new(Journalist::new(lines, recorder, config.objective));
     sink.introduce(DEVICE, genes.scheduler_name());
     let guard = GuardConfig { state_dir: config.state_dir.clone(), run_dir: config.run_dir.clone() };

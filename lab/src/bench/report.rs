@@ -36,6 +36,7 @@ pub struct Report {
     verdicts: Vec<Verdict>,
     facts: Map<String, Value>,
     figures: Vec<(String, Figure)>,
+    recorded: Option<PathBuf>,
 }
 
 /// A table for a terminal.
@@ -125,6 +126,26 @@ impl Report {
         for (fact, value) in &self.facts {
             run.append(&json!({ "fact": fact, "value": value }))?;
         }
+        self.exhibit(run)
+    }
+
+    /// Finishes a record whose raw rows were kept as they came: adds tables and charts; answers the directory.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written.
+    pub fn finish(&mut self, run: Run) -> Result<()> {
+        self.recorded = Some(self.exhibit(run)?);
+        Ok(())
+    }
+
+    /// Where the run is recorded already.
+    #[must_use]
+    pub fn recorded(&self) -> Option<&Path> {
+        self.recorded.as_deref()
+    }
+
+    fn exhibit(&self, mut run: Run) -> Result<PathBuf> {
         for (number, (caption, table)) in self.tables.iter().enumerate() {
             let stem = if number == 0 { "table".to_owned() } else { format!("table-{}", number + 1) };
             run.table(&stem, caption, table)?;

@@ -80,7 +80,9 @@ fn workload(history: &History, time: &Time) -> Vec<Span> {
 fn axis(objective: Objective) -> Axis {
     match objective {
         Objective::Throughput => Axis::new("throughput of a slice", "MB/s", Scale::Log10),
-        Objective::Latency => Axis::new("mean latency of a slice (less is better)", "ms", Scale::Log10),
+        Objective::Latency | Objective::Balanced | Objective::Tail => {
+            Axis::new("mean latency of a slice (less is better)", "ms", Scale::Log10)
+        }
     }
 }
 
@@ -88,7 +90,7 @@ fn axis(objective: Objective) -> Axis {
 fn shown(objective: Objective, fitness: f64) -> f64 {
     match objective {
         Objective::Throughput => fitness / 1e6,
-        Objective::Latency => 1e3 / fitness,
+        Objective::Latency | Objective::Balanced | Objective::Tail => 1e3 / fitness,
     }
 }
 

@@ -34,7 +34,7 @@ use super::genes::{GeneMap, settings_by_name, settings_of};
 use super::score::idle;
 use super::windows::Change;
 use super::{Action, AppliedSettings, report};
-use crate::config::Config;
+use crate::config::{Config, OnChange};
 use block_types::{Knob, Nanos, Settings};
 use fingerprint::Class;
 use genetic::{Genome, Key, Library};
@@ -45,6 +45,8 @@ use trials::{Due, TrialError, Void};
 
 /// The name under which a chapter stands whose source cannot tell fingerprints.
 const UNKNOWN: &str = "unknown";
+/// The one chapter where changes of fingerprint do nothing.
+const ANY: &str = "any";
 /// How long the incumbent rests between two decisions while exploring pauses.
 const REST: Nanos = Nanos::from_millis(5_000);
 /// The specification's settling time; what is shorter counts no completions either.
@@ -200,7 +202,11 @@ impl Confirmed {
     }
 
     fn name(&self) -> String {
-        self.class.map_or(UNKNOWN, Class::name).to_owned()
+        match (self.config.genetic.on_change, self.class) {
+            (OnChange::Nothing, _) => ANY,
+            (_, class) => class.map_or(UNKNOWN, Class::name),
+        }
+        .to_owned()
     }
 
     fn key(&self, class: &str) -> Key {
@@ -352,6 +358,15 @@ impl Confirmed {
 
     /// The fingerprint changed: what suits it is in force at once, unless it changes too often.
     pub(super) fn changed(&mut self, now: Nanos, change: Change, actions: &mut Vec<Action>) {
+        match self.config.genetic.on_change {
+            OnChange::Recall => {}
+            OnChange::Defaults => {
+                self.chapters.remove(change.to.name());
+                self.benches.remove(change.to.name());
+            }
+            OnChange::Nothing if self.class.is_some() => return,
+            OnChange::Nothing => {}
+        }
         if let Phase::Held { begun } = &mut self.phase {
             // What comes after the pause is for the new fingerprint.
             *begun = true;

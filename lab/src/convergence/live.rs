@@ -1,0 +1,436 @@
+//! The experiment on a device: runs of `tunerd` under the four workloads, the sweep, and held-out pairs.
+
+use super::journal::{Journal, Row};
+use super::measure::{Purpose, Slice};
+use super::measured::{Measured, place};
+use super::plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, order};
+use super::visit::{Scheduled, Visit, visits};
+use super::workloads::Running;
+use super::{Options, Progress};
+use crate::Context;
+use crate::bench::clock::monotonic;
+use crate::bench::diskstat::Activity;
+use crate::bench::sysfs::Queue;
+use crate::bench::tunerd::Tunerd;
+use anyhow::{Context as _, Result, ensure};
+use block_types::{Bytes, Elevator, Knob, KnobValue, Nanos, Settings};
+use emulated_disk::{EmulatedDisk, Model, Spec};
+use genetic::GeneSpec;
+use kernfs::{Disk, Kernel, RealKernel, Roots};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use schedulers::Offer;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tunerd::engine::GeneMap;
+
+/// The genes: those whose writing does not hold up the queue. A change of the others costs up to a second each time,
+/// which would be most of a child's life.
+pub(super) const GENES: [&str; 7] = [
+    "fifo_batch",
+    "writes_starved",
+    "read_expire",
+    "write_expire",
+    "front_merges",
+    "async_depth",
+    "read_ahead_kb",
+];
+
+/// The scheduler in force: what the kernel gives a disk of this kind.
+pub(super) const SCHEDULER: Elevator = Elevator::MqDeadline;
+/// As many requests as the kernel gives a SATA disk: twice the depth of its command queue.
+const REQUESTS: &str = "64";
+const SIZE: Bytes = Bytes(16 << 30);
+
+/// A disk that the experiment may overwrite.
+pub(super) enum Victim {
+    /// Made for it, and gone with it.
+    Emulated(EmulatedDisk),
+    /// Given by the user, with what its queue was.
+    Given { path: PathBuf, name: String },
+}
+
+impl Victim {
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Emulated(disk) => disk.path(),
+            Self::Given { path, .. } => path,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Emulated(disk) => disk.name(),
+            Self::Given { name, .. } => name,
+        }
+    }
+}
+
+/// How to get a disk.
+#[derive(Clone, Debug)]
+pub(super) enum Supply {
+    /// Emulate one of this model, with a queue so deep.
+    Emulate { model: Model, queue_depth: u32 },
+    /// The one that was given.
+    Given { path: PathBuf, name: String },
+}
+
+impl Supply {
+    pub(super) fn disk(&self, seed: u64) -> Result<Victim> {
+        let victim = match self {
+            Self::Emulate { model, queue_depth } => {
+                let mut spec = Spec::new(model.clone(), SIZE);
+                spec.queue_depth = Some(*queue_depth);
+                spec.seed = seed;
+                Victim::Emulated(EmulatedDisk::attach(&spec).context("cannot attach an emulated disk")?)
+            }
+            Self::Given { path, name } => Victim::Given { path: path.clone(), name: name.clone() },
+        };
+        if let Victim::Emulated(disk) = &victim {
+            let queue = Queue::of(disk.name());
+            if queue.get("scheduler")? != SCHEDULER.to_string() {
+                queue.set("scheduler", &SCHEDULER.to_string())?;
+            }
+            queue.set("nr_requests", REQUESTS)?;
+        }
+        Ok(victim)
+    }
+}
+
+/// The genes of both ranges on a disk, and its settings.
+pub(super) fn genes(victim: &Victim) -> Result<BTreeMap<Ranges, Vec<GeneSpec>>> {
+    let kernel: Arc<dyn Kernel> = Arc::new(RealKernel::new(Roots::live()));
+    let offer = Offer::read(&Disk::open(kernel, victim.name())?)?;
+    Ranges::ALL
+        .iter()
+        .map(|&ranges| {
+            let mut arguments = vec!["--ranges", ranges.name()];
+            for gene in GENES {
+                arguments.extend(["--knob", gene]);
+            }
+            let map = GeneMap::new(&offer, &super::fake_clock::config(&arguments)?)?;
+            Ok((ranges, map.space().specs().to_vec()))
+        })
+        .collect()
+}
+
+/// Starts a workload and waits for its first I/O; answers when that was.
+fn begin(context: &Context, workload: &str, victim: &Victim) -> Result<(Running, Nanos)> {
+    let idle = Activity::read(victim.name())?;
+    let mut running = Running::start(workload, victim.path())?;
+    let began = context.interrupt.wait_until(Duration::from_secs(30), Duration::from_millis(1), || {
+        Ok(Activity::read(victim.name())? != idle)
+    })?;
+    let first = monotonic();
+    running.check()?;
+    ensure!(began, "{workload}: no I/O within 30 s");
+    Ok((running, first))
+}
+
+/// What a run came to: all visits that were begun, and why it did not come to its end if it did not.
+struct Outcome {
+    visits: Vec<Visit>,
+    ended: Result<()>,
+}
+
+/// Runs all visits of one cell.
+fn cell(
+    context: &Context,
+    options: &Options,
+    supply: &Supply,
+    cell: &Cell,
+    after: &dyn Fn(),
+) -> Result<Outcome> {
+    let strategy = Strategy::named(&cell.strategy)
+        .with_context(|| format!("there is no strategy called {:?}", cell.strategy))?;
+    let scratch =
+        tempfile::Builder::new().prefix("tunerd-lab.").tempdir().context("cannot make a directory")?;
+    let victim = supply.disk(cell.seed)?;
+    let tunerd = Tunerd::find(context.tunerd.as_deref(), scratch.path())?;
+    let seed = cell.seed.to_string();
+    let mut arguments = vec!["--mode", "tune", "--seed", &seed, "--on-change", cell.treatment.on_change()];
+    arguments.extend(strategy.arguments());
+    for gene in GENES {
+        arguments.extend(["--knob", gene]);
+    }
+    let mut daemon = tunerd.run(victim.name(), &arguments)?;
+    let mut events = vec![daemon.wait_for("started", Duration::from_secs(30), &context.interrupt)?];
+    let mut schedule = Vec::new();
+    let passes = usize::try_from(options.passes)?;
+    let mut play = || -> Result<()> {
+        for (work, pass) in order(cell.seed, passes) {
+            let workload = HOSTILE_ORDER[work];
+            let (mut running, first) = begin(context, workload, &victim)?;
+            let place = schedule.len();
+            schedule.push(Scheduled { workload: workload.to_owned(), pass, first, end: first });
+            let played = (|| -> Result<()> {
+                while monotonic() - first < Duration::from_secs(options.visit).into() {
+                    context.interrupt.sleep(Duration::from_millis(100))?;
+                    running.check()?;
+                    events.extend(daemon.arrived()?.into_iter().filter(|event| event["event"] != "window"));
+                    schedule[place].end = monotonic();
+                }
+                Ok(())
+            })();
+            schedule[place].end = monotonic();
+            played?;
+            running.stop()?;
+            after();
+        }
+        Ok(())
+    };
+    let ended = play();
+    let stopped = daemon.stop();
+    match stopped {
+        Ok(rest) => events.extend(rest.into_iter().filter(|event: &Value| event["event"] != "window")),
+        // Why the visits ended is the better explanation where there are both.
+        Err(error) if ended.is_ok() => return Err(error),
+        Err(_) => {}
+    }
+    Ok(Outcome { visits: visits(&events, &schedule)?, ended })
+}
+
+/// Runs all cells that are not there yet, so many at once; what is done is kept as it comes.
+pub(super) fn cells(
+    context: &Context,
+    options: &Options,
+    supply: &Supply,
+    journal: &Mutex<&mut Journal>,
+    progress: &Progress,
+) -> Result<()> {
+    let todo: VecDeque<Cell> = {
+        let journal = lock(journal);
+        options.cells().into_iter().filter(|cell| !journal.has(cell)).collect()
+    };
+    let todo = Mutex::new(todo);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.at_once)
+            .map(|_| {
+                scope.spawn(|| -> Result<()> {
+                    loop {
+                        let Some(next) = lock(&todo).pop_front() else { return Ok(()) };
+                        let what =
+                            format!("{}, {}, seed {}", next.strategy, next.treatment.name(), next.seed);
+                        let outcome = cell(context, options, supply, &next, &|| progress.step(&what));
+                        let outcome = outcome.with_context(|| what.clone());
+                        if outcome.is_err() {
+                            lock(&todo).clear();
+                        }
+                        let Outcome { visits, ended } = outcome?;
+                        let complete = ended.is_ok();
+                        lock(journal).append(Row::Run { cell: next, complete, visits })?;
+                        if let Err(error) = ended {
+                            lock(&todo).clear();
+                            return Err(error.context(what));
+                        }
+                    }
+                })
+            })
+            .collect();
+        // All of them, so that what each has is kept; the first reason is told.
+        let ends: Vec<Result<()>> = workers.into_iter().map(join).collect();
+        ends.into_iter().collect()
+    })
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn join(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread panicked")))
+}
+
+/// How many settings of the catalogue's ranges, and of the paper's, the sweep tries.
+const SWEEP: [(Ranges, usize); 2] = [(Ranges::Catalogue, 32), (Ranges::Paper, 8)];
+/// Held-out pairs of each nominee.
+const HELD_OUT: usize = 10;
+/// How many of the sweep's best are nominated, beside what the surrogate thinks best.
+const BEST_OF_SWEEP: usize = 5;
+const SETTLE: Duration = Duration::from_millis(1_000);
+const SLICE: Duration = Duration::from_millis(3_000);
+
+/// Steps of the measuring of one workload, for progress.
+pub(super) fn steps(ranges: &[Ranges]) -> usize {
+    let sweep: usize = SWEEP.iter().filter(|(of, _)| ranges.contains(of)).map(|(_, count)| count).sum();
+    sweep + ranges.len() * (BEST_OF_SWEEP + 1) * HELD_OUT
+}
+
+/// Sweeps the knobs under one workload, nominates, and takes held-out pairs of the nominees against the default.
+pub(super) fn measure(
+    context: &Context,
+    supply: &Supply,
+    workload: &str,
+    ranges: &[Ranges],
+    genes: &BTreeMap<Ranges, Vec<GeneSpec>>,
+    journal: &Mutex<&mut Journal>,
+    progress: &Progress,
+) -> Result<()> {
+    let victim = supply.disk(0)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(workload.bytes().map(u64::from).sum());
+    let (mut running, _) = begin(context, workload, &victim)?;
+    context.interrupt.sleep(Duration::from_secs(3))?;
+    let specs = genes.get(&Ranges::Catalogue).map(Vec::as_slice).unwrap_or_default();
+    let default: Settings = defaults(specs);
+    let mut pair = |settings: &Settings, purpose: Purpose, running: &mut Running| -> Result<()> {
+        let default_first = rng.random::<bool>();
+        let order = if default_first { [&default, settings] } else { [settings, &default] };
+        let mut rates = [0.0; 2];
+        for (settings, rate) in order.into_iter().zip(&mut rates) {
+            apply(&victim, settings)?;
+            context.interrupt.sleep(SETTLE)?;
+            *rate = slice(context, &victim)?;
+        }
+        running.check()?;
+        let [first, second] = rates;
+        let (bytes_per_s, default_bytes_per_s) =
+            if default_first { (second, first) } else { (first, second) };
+        lock(journal).append(Row::Slice(Slice {
+            workload: workload.to_owned(),
+            purpose,
+            settings: settings.clone(),
+            bytes_per_s,
+            default_bytes_per_s,
+            default_first,
+        }))?;
+        progress.step(workload);
+        Ok(())
+    };
+    let there: Vec<Slice> =
+        lock(journal).slices().filter(|slice| slice.workload == workload).cloned().collect();
+    let count = |settings: &Settings, purpose: Purpose| {
+        there.iter().filter(|slice| slice.purpose == purpose && slice.settings == *settings).count()
+    };
+    for (of, points) in SWEEP.iter().filter(|(of, _)| ranges.contains(of)) {
+        for settings in latin(genes.get(of).map(Vec::as_slice).unwrap_or_default(), *points) {
+            if count(&settings, Purpose::Sweep) == 0 {
+                pair(&settings, Purpose::Sweep, &mut running)?;
+            }
+        }
+    }
+    let swept: Vec<Slice> =
+        lock(journal).slices().filter(|slice| slice.workload == workload).cloned().collect();
+    let nominees: BTreeSet<Settings> =
+        ranges.iter().flat_map(|of| nominees(workload, *of, genes, &swept)).collect();
+    for round in 0..HELD_OUT {
+        for settings in &nominees {
+            if count(settings, Purpose::HeldOut) <= round {
+                pair(settings, Purpose::HeldOut, &mut running)?;
+            }
+        }
+    }
+    running.stop()
+}
+
+/// The default of every gene.
+pub(super) fn defaults(specs: &[GeneSpec]) -> Settings {
+    let mut settings = Settings::new();
+    for spec in specs {
+        if let Ok(knob) = spec.name.parse::<Knob>() {
+            settings.set(knob, KnobValue::Number(spec.default));
+        }
+    }
+    settings
+}
+
+/// Puts genes in force; read-ahead last, which others reset.
+pub(super) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
+    let queue = Queue::of(victim.name());
+    for last in [false, true] {
+        for setting in settings.iter().filter(|setting| (setting.knob == Knob::ReadAheadKb) == last) {
+            let (name, value) = (setting.knob.name(), setting.value.to_string());
+            if queue.read(name)? != value {
+                queue.write(name, &value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes a second over one slice.
+pub(super) fn slice(context: &Context, victim: &Victim) -> Result<f64> {
+    let (from, before) = (monotonic(), Activity::read(victim.name())?);
+    context.interrupt.sleep(SLICE)?;
+    let (to, after) = (monotonic(), Activity::read(victim.name())?);
+    let sectors = (after.read_sectors - before.read_sectors) + (after.write_sectors - before.write_sectors);
+    Ok(sectors as f64 * 512.0 / (to - from).as_secs_f64())
+}
+
+/// A Latin hypercube over the genes: every knob takes values evenly over its scale, in orders of their own.
+fn latin(specs: &[GeneSpec], points: usize) -> Vec<Settings> {
+    // The same each time: a run that is gone on with has the same plan.
+    let mut rng = ChaCha8Rng::seed_from_u64(points as u64);
+    let columns: Vec<(Knob, Vec<u64>)> = specs
+        .iter()
+        .filter_map(|spec| {
+            let mut values: Vec<u64> =
+                (0..points).map(|index| spec.scale.at((index as f64 + 0.5) / points as f64)).collect();
+            values.shuffle(&mut rng);
+            Some((spec.name.parse().ok()?, values))
+        })
+        .collect();
+    (0..points)
+        .map(|index| {
+            let mut settings = Settings::new();
+            for (knob, values) in &columns {
+                settings.set(*knob, KnobValue::Number(values[index]));
+            }
+            settings
+        })
+        .collect()
+}
+
+/// The sweep's best within the ranges, and the surrogate's.
+fn nominees(
+    workload: &str,
+    ranges: Ranges,
+    genes: &BTreeMap<Ranges, Vec<GeneSpec>>,
+    slices: &[Slice],
+) -> Vec<Settings> {
+    use super::judge::Landscape;
+    let specs = genes.get(&ranges).map(Vec::as_slice).unwrap_or_default();
+    let within = |settings: &Settings| {
+        specs.iter().all(|spec| {
+            let value = spec.name.parse().ok().and_then(|knob| settings.number(knob));
+            value.is_none_or(|value| spec.contains(value))
+        })
+    };
+    let mut swept: Vec<&Slice> =
+        slices.iter().filter(|slice| slice.purpose == Purpose::Sweep && within(&slice.settings)).collect();
+    swept.sort_by(|a, b| b.log_ratio().total_cmp(&a.log_ratio()));
+    let mut best: Vec<Settings> =
+        swept.iter().take(BEST_OF_SWEEP).map(|slice| slice.settings.clone()).collect();
+    // Only the sweep: what is nominated must not depend on the pairs that will value it.
+    let sweep_only = slices.iter().filter(|slice| slice.purpose == Purpose::Sweep);
+    let land = Measured::new(genes, sweep_only);
+    let guesses = latin(specs, 1_024);
+    let thought = guesses.iter().max_by(|a, b| land.worth(workload, a).total_cmp(&land.worth(workload, b)));
+    best.extend(thought.cloned());
+    debug_assert!(best.iter().all(|settings| place(specs, settings).len() == specs.len()));
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use genetic::Scale;
+
+    #[test]
+    fn a_latin_hypercube_uses_every_value_of_a_knob_once() {
+        let specs = [
+            GeneSpec::new("fifo_batch", Scale::Linear { min: 1, max: 8 }, 4),
+            GeneSpec::new("writes_starved", Scale::Linear { min: 1, max: 8 }, 2),
+        ];
+        let points = latin(&specs, 8);
+        let mut seen: Vec<u64> =
+            points.iter().filter_map(|settings| settings.number(Knob::FifoBatch)).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert!(seen.len() >= 7, "{seen:?}");
+        assert_eq!(points, latin(&specs, 8));
+    }
+}

@@ -1,0 +1,285 @@
+//! What is run: strategies, arms, and the hostile order.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// Where the genes may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ranges {
+    /// Half to one and a half of the default, as published.
+    Paper,
+    /// The catalogue's.
+    Catalogue,
+}
+
+impl Ranges {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Paper, Self::Catalogue];
+
+    /// The name that `tunerd run --ranges` takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Catalogue => "catalogue",
+        }
+    }
+}
+
+/// A way to search, with everything that makes it that way spelt out: defaults may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategy {
+    /// Its name on the command line and in records.
+    pub name: &'static str,
+    /// What it is, for a table's note.
+    pub what: &'static str,
+    /// Where its genes may lie.
+    pub ranges: Ranges,
+    arguments: &'static [&'static str],
+}
+
+const PUBLISHED: &[&str] = &[
+    "--strategy",
+    "moilanen",
+    "--objective",
+    "throughput",
+    "--slice",
+    "2s",
+    "--settle",
+    "0s",
+    "--rule",
+    "paper-2006",
+    "--ranges",
+    "paper",
+];
+const FAIR: &[&str] = &[
+    "--strategy",
+    "moilanen",
+    "--objective",
+    "throughput",
+    "--slice",
+    "2s",
+    "--settle",
+    "0s",
+    "--rule",
+    "ours",
+    "--ranges",
+    "catalogue",
+];
+const CONFIRMED: &[&str] = &[
+    "--strategy",
+    "confirmed",
+    "--objective",
+    "throughput",
+    "--slice",
+    "4s",
+    "--settle",
+    "2s",
+    "--rule",
+    "ours",
+    "--ranges",
+    "catalogue",
+];
+const CONFIRMED_SHORT: &[&str] = &[
+    "--strategy",
+    "confirmed",
+    "--objective",
+    "throughput",
+    "--slice",
+    "1s",
+    "--settle",
+    "500ms",
+    "--rule",
+    "ours",
+    "--ranges",
+    "catalogue",
+];
+
+/// All that is compared.
+pub const STRATEGIES: [Strategy; 6] = [
+    Strategy {
+        name: "moilanen-2006",
+        what: "the paper literally: its rule for the fingerprint of a consolidated generation, genes within ±50 % of the \
+               default, 2 s children without settling, reintroduction at the generation's end",
+        ranges: Ranges::Paper,
+        arguments: PUBLISHED,
+    },
+    Strategy {
+        name: "moilanen-2006-at-once",
+        what: "the same, but a confirmed change ends the generation and reintroduces at once",
+        ranges: Ranges::Paper,
+        arguments: PUBLISHED,
+    },
+    Strategy {
+        name: "moilanen",
+        what: "the paper fairly: our rule for the fingerprint and the catalogue's ranges, 2 s children without settling, \
+               reintroduction at the generation's end",
+        ranges: Ranges::Catalogue,
+        arguments: FAIR,
+    },
+    Strategy {
+        name: "moilanen-at-once",
+        what: "the same, but a confirmed change ends the generation and reintroduces at once",
+        ranges: Ranges::Catalogue,
+        arguments: FAIR,
+    },
+    Strategy {
+        name: "confirmed",
+        what: "our default: settings stay only where guarded, paired trials have confirmed them; slices of 4 s after 2 s of \
+               settling. What leads is the incumbent",
+        ranges: Ranges::Catalogue,
+        arguments: CONFIRMED,
+    },
+    Strategy {
+        name: "confirmed-short",
+        what: "the same with slices of 1 s after 0.5 s, so that a campaign fits into a visit",
+        ranges: Ranges::Catalogue,
+        arguments: CONFIRMED_SHORT,
+    },
+];
+
+impl Strategy {
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        STRATEGIES.into_iter().find(|strategy| strategy.name == name)
+    }
+
+    /// The arguments of `tunerd run` that make it.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<&'static str> {
+        let when = if self.name.ends_with("at-once") { "at-once" } else { "generation-end" };
+        let mut arguments = self.arguments.to_vec();
+        if arguments.contains(&"moilanen") {
+            arguments.extend(["--reintroduce", when]);
+        }
+        arguments
+    }
+}
+
+/// What a change of workload does, in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Treatment {
+    /// No detection: population and leader are carried over.
+    None,
+    /// Fingerprinting: first visits make the arm `first`, later ones the arm `warm`.
+    Recall,
+    /// Detection without memory: the defaults on each change.
+    Reset,
+}
+
+impl Treatment {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::None, Self::Recall, Self::Reset];
+
+    /// Its name in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Recall => "recall",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// The argument of `tunerd run --on-change`.
+    #[must_use]
+    pub const fn on_change(self) -> &'static str {
+        match self {
+            Self::None => "nothing",
+            Self::Recall => "recall",
+            Self::Reset => "defaults",
+        }
+    }
+}
+
+/// The arm that a visit belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arm {
+    /// Later visits without detection.
+    None,
+    /// First visits with fingerprinting.
+    First,
+    /// Later visits with fingerprinting.
+    Warm,
+    /// Later visits, with the defaults on each change.
+    Reset,
+}
+
+impl Arm {
+    /// The arm of a visit; the first visits of the other treatments are their own warming up and belong to none.
+    #[must_use]
+    pub const fn of(treatment: Treatment, pass: usize) -> Option<Self> {
+        match (treatment, pass) {
+            (Treatment::Recall, 0) => Some(Self::First),
+            (Treatment::Recall, _) => Some(Self::Warm),
+            (Treatment::None, 1..) => Some(Self::None),
+            (Treatment::Reset, 1..) => Some(Self::Reset),
+            (Treatment::None | Treatment::Reset, 0) => None,
+        }
+    }
+}
+
+/// One run of one `tunerd`: all visits in a row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cell {
+    /// The strategy's name.
+    pub strategy: String,
+    /// What a change does.
+    pub treatment: Treatment,
+    /// The seed of every random choice, and of where in the hostile order the run begins.
+    pub seed: u64,
+}
+
+/// The workloads, in an order in which each is as unlike its neighbours as can be (paper, section 6).
+pub const HOSTILE_ORDER: [&str; 4] = ["sequential write", "random read", "sequential read", "random write"];
+
+/// The workloads of a run in their order, with the pass of each. A seed begins at its own place, so that no workload is
+/// always the one that finds a fresh population.
+#[must_use]
+pub fn order(seed: u64, passes: usize) -> Vec<(usize, usize)> {
+    let count = HOSTILE_ORDER.len();
+    let begin = usize::try_from(seed.wrapping_sub(1) % count as u64).unwrap_or(0);
+    (0..passes * count).map(|index| ((begin + index) % count, index / count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_is_hostile_and_whole() {
+        for seed in 0..9 {
+            let order = order(seed, 2);
+            assert_eq!(order.len(), 8);
+            for pass in 0..2 {
+                let mut seen: Vec<usize> =
+                    order.iter().filter(|(_, of)| *of == pass).map(|(work, _)| *work).collect();
+                seen.sort_unstable();
+                assert_eq!(seen, [0, 1, 2, 3]);
+            }
+            assert!(order.windows(2).all(|two| (two[0].0 + 1) % 4 == two[1].0));
+        }
+        assert_eq!(order(1, 1)[0].0, 0);
+        assert_eq!(order(2, 1)[0].0, 1);
+    }
+
+    #[test]
+    fn strategies_have_names_of_their_own() {
+        for strategy in STRATEGIES {
+            assert_eq!(Strategy::named(strategy.name), Some(strategy));
+        }
+        assert_eq!(Strategy::named("unheard-of"), None);
+    }
+
+    #[test]
+    fn first_visits_without_memory_belong_to_no_arm() {
+        assert_eq!(Arm::of(Treatment::Recall, 0), Some(Arm::First));
+        assert_eq!(Arm::of(Treatment::Recall, 2), Some(Arm::Warm));
+        assert_eq!(Arm::of(Treatment::None, 0), None);
+        assert_eq!(Arm::of(Treatment::Reset, 1), Some(Arm::Reset));
+    }
+}
