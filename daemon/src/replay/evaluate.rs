@@ -110,6 +110,10 @@ pub struct Piece {
     pub synchronous: f64,
     /// The sum of their latencies, of those that were not done their ages, ns: else what starves looks good.
     pub latency_sum_ns: f64,
+    /// Reads.
+    pub reads: f64,
+    /// Their number times the latency that 99 % of them do not exceed, ns.
+    pub reads_at_p99_ns: f64,
 }
 
 impl Piece {
@@ -125,7 +129,11 @@ impl Piece {
         } else {
             (0.0, 0.0)
         };
+        let reads = report.reads.latency.count() as f64;
+        let p99 = report.reads.latency.quantile(0.99).unwrap_or(Nanos::ZERO);
         Self {
+            reads,
+            reads_at_p99_ns: reads * p99.0 as f64,
             bytes: report.data().bytes.0 as f64,
             elapsed: report.elapsed,
             synchronous: synchronous.latency.count() as f64 + unfinished,
@@ -134,16 +142,24 @@ impl Piece {
     }
 }
 
-/// The score of pieces together, higher is better: bytes a second, or 1/s of the mean latency of what somebody waits
-/// for. `None` where they have nothing that it could be taken from.
+/// The score of pieces together, higher is better: bytes a second; 1/s of the mean latency of what somebody waits
+/// for; for `tail` 1/s of the pieces' p99 of reads, weighted by their reads; for `balanced` the geometric mean of the
+/// first two. `None` where they have nothing that it could be taken from.
 #[must_use]
 pub fn score(pieces: &[Piece], objective: Objective) -> Option<f64> {
     let sum = |value: fn(&Piece) -> f64| pieces.iter().map(value).sum::<f64>();
-    let (above, below) = match objective {
-        Objective::Throughput => (sum(|piece| piece.bytes), sum(|piece| piece.elapsed.as_secs_f64())),
-        Objective::Latency => (sum(|piece| piece.synchronous) * 1e9, sum(|piece| piece.latency_sum_ns)),
-    };
-    (above > 0.0 && below > 0.0).then_some(above / below)
+    let share = |above: f64, below: f64| (above > 0.0 && below > 0.0).then_some(above / below);
+    let throughput = || share(sum(|piece| piece.bytes), sum(|piece| piece.elapsed.as_secs_f64()));
+    let latency = || share(sum(|piece| piece.synchronous) * 1e9, sum(|piece| piece.latency_sum_ns));
+    match objective {
+        Objective::Throughput => throughput(),
+        Objective::Latency => latency(),
+        Objective::Tail => share(sum(|piece| piece.reads) * 1e9, sum(|piece| piece.reads_at_p99_ns)),
+        Objective::Balanced => match (throughput(), latency()) {
+            (Some(throughput), Some(latency)) => Some((throughput * latency).sqrt()),
+            (one, other) => one.or(other),
+        },
+    }
 }
 
 /// A ratio of scores with its 95 % interval.
@@ -206,7 +222,13 @@ mod tests {
     use super::*;
 
     fn piece(bytes: f64, seconds: u64) -> Piece {
-        Piece { bytes, elapsed: Nanos(seconds * Nanos::SECOND.0), synchronous: 10.0, latency_sum_ns: 1e9 }
+        Piece {
+            bytes,
+            elapsed: Nanos(seconds * Nanos::SECOND.0),
+            synchronous: 10.0,
+            latency_sum_ns: 1e9,
+            ..Piece::default()
+        }
     }
 
     #[test]

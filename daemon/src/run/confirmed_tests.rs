@@ -138,7 +138,8 @@ impl Source for WorldSource {
             let age = now - since;
             Ages { count: DEPTH, sum: Nanos(DEPTH * age.0), oldest: Some(age) }
         });
-        sample.in_flight = InFlight { reads: ages.count, writes: 0, all: ages, sync: ages, read: ages };
+        sample.in_flight =
+            InFlight { reads: ages.count, writes: 0, held: ages.count, all: ages, sync: ages, read: ages };
         Ok(Sample { bios: Some(bios.clone()), latency: Some(latencies.clone()), ..sample.clone() })
     }
 
@@ -501,16 +502,16 @@ fn a_restart_in_the_middle_of_a_campaign_goes_on_with_it() {
     first.restored();
     let saved: Saved = serde_json::from_str(&first.saved).unwrap();
     let running = saved.chapters["read-random-small"].running.clone().expect("no campaign was running");
-    let pairs: u32 = running
+    let slices: u32 = running
         .campaign
         .raced()
         .iter()
         .map(|raced| match raced {
-            trials::Raced::Measured { pairs, .. } => *pairs,
+            trials::Raced::Measured { slices, .. } => *slices,
             _ => 0,
         })
         .sum();
-    assert!(pairs >= 5, "{running:?}");
+    assert!(slices >= 5, "{running:?}");
     let second = Run { saved, ..Run::of(400) }.seed(8).go(|_, _| Doing::reads(500.0));
     second.restored();
     let begun: Vec<(u64, bool)> = second
