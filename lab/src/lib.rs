@@ -15,10 +15,10 @@ pub mod emulation;
 pub mod exact;
 pub mod latency;
 pub mod overhead;
-pub mod power;
 pub mod reaction;
 pub mod replay;
 pub mod traces;
+pub mod trials;
 
 use bench::host::Host;
 use bench::interrupt::Interrupt;

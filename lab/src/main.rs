@@ -24,9 +24,10 @@ mod program {
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
     use tunerd_lab::{
-        Context, Recording, classify, constant, convergence, crash, demo, exact, latency, overhead, power,
+        Context, Recording, classify, constant, convergence, crash, demo, exact, latency, overhead,
         reaction, replay, traces,
     };
+    use tunerd_lab::trials::{aa, guard, power};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///
@@ -80,6 +81,10 @@ mod program {
         ReplayFidelity(replay::fidelity::Options),
         /// Whether settings that a replay found in a trace serve the disk that it is of
         ReplayTune(replay::tune::Options),
+        /// How soon the guard takes a catastrophic setting back, and how often an identical one
+        Guard(guard::Options),
+        /// How often a campaign promotes a setting that is the incumbent in effect
+        Aa(aa::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
         /// What trials find, and what they take for a gain that is none: simulated
@@ -105,6 +110,8 @@ mod program {
                 Self::Traces(_) => "traces",
                 Self::ReplayFidelity(_) => "replay-fidelity",
                 Self::ReplayTune(_) => "replay-tune",
+                Self::Guard(_) => "guard",
+                Self::Aa(_) => "aa",
                 Self::Workloads(_) => "workloads",
                 Self::Power(_) => "power",
             }
@@ -127,6 +134,8 @@ mod program {
                 Self::Traces(options) => traces::run(context, options),
                 Self::ReplayFidelity(options) => replay::fidelity::run(context, options),
                 Self::ReplayTune(options) => replay::tune::run(context, options),
+                Self::Guard(options) => guard::run(context, options),
+                Self::Aa(options) => aa::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
                 Self::Power(options) => power::run(context, options),
             }
