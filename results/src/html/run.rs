@@ -31,7 +31,9 @@ pub fn run_page(dir: &Path) -> Result<Page, RecordError> {
                 let path = dir.join(format!("{}.svg", exhibit.stem));
                 std::fs::read_to_string(&path)
                     .map_err(|error| format!("{}: {error}", path.display()))
-                    .and_then(|svg| page.drawing(&caption, &svg).map_err(|error| error.to_string()))
+                    .and_then(|svg| {
+                        page.drawing("", &svg).map_err(|error| format!("{}: {error}", path.display()))
+                    })
             }
         };
         if let Err(why) = shown {
