@@ -65,7 +65,8 @@ pub fn differences_page(before: &Path, after: &Path) -> Result<Page, RecordError
     let manifests = (manifest(before)?, manifest(after)?);
     let mut page = Page::new(&format!("{} beside {}", manifests.1.meta.title, manifests.0.meta.title));
     page.paragraph(
-        "Each measure of the second run beside that of the first. An interval is given where both have repeats.",
+        "Each measure of the second run beside that of the first. Where both have repeats there is an interval, and a \
+         word on whether they differ by more than their repeats do; of many measures one in twenty seems to by chance.",
     );
     page.heading("The runs");
     let mut runs = Table::new(&["", "first", "second"]);
