@@ -232,7 +232,7 @@ fn a_run_that_is_interrupted_anywhere_and_resumed_is_the_same_as_one_that_is_not
     let whole = files(&run.finish().unwrap());
     let data = whole.iter().find(|(name, _)| name == "data.jsonl").unwrap().1.clone();
 
-    for cut in (0..=data.len()).step_by(7).chain([data.len()]) {
+    for cut in (0..=data.len()).step_by(29).chain([data.len()]) {
         let root = tempfile::tempdir().unwrap();
         let dir = create(root.path()).dir().to_owned();
         fs::write(dir.join("data.jsonl"), &data[..cut]).unwrap();

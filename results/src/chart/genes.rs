@@ -72,7 +72,7 @@ struct Held<'a> {
     children: Vec<(f64, Spot<'a>)>,
     leader: Vec<(f64, Spot<'a>)>,
     default: Option<Spot<'a>>,
-    /// In rising order where they are numbers.
+    /// From top to bottom: words as they came, then numbers from the largest down.
     words: Vec<&'a str>,
 }
 
@@ -148,6 +148,12 @@ impl<'a> Held<'a> {
             return held;
         }
         held.default = panel.default.as_ref().and_then(|value| held.spot(panel.axis.scale, value, tally));
+        held.words.sort_by(|one, other| match (one.parse::<f64>(), other.parse::<f64>()) {
+            // Up is more, as on an axis.
+            (Ok(one), Ok(other)) => other.total_cmp(&one),
+            // Words as they came, above the numbers.
+            (one, other) => one.is_ok().cmp(&other.is_ok()),
+        });
         held
     }
 

@@ -161,19 +161,22 @@ impl Comparison {
             "measure",
             "first",
             "second",
-            "repeats",
-            "change",
-            "95 % interval",
             "change (%)",
+            "change [95 % interval]",
+            "repeats",
             "differs",
         ]);
         for difference in &self.differences {
-            let interval =
-                difference.interval().map(|(low, high)| format!("{} to {}", shown(low), shown(high)));
+            let change = match difference.interval() {
+                Some((low, high)) => {
+                    format!("{} [{}, {}]", shown(difference.change()), shown(low), shown(high))
+                }
+                None => shown(difference.change()),
+            };
             let verdict = match difference.verdict() {
                 Verdict::Differs => "yes",
                 Verdict::WithinNoise => "no",
-                Verdict::Unknown => "no repeats",
+                Verdict::Unknown => "unknown",
             };
             let before = difference.before.mean();
             let share = difference.change() / before.abs() * 100.0;
@@ -182,10 +185,9 @@ impl Comparison {
                 difference.measure.clone(),
                 shown(before),
                 shown(difference.after.mean()),
-                format!("{} and {}", difference.before.count(), difference.after.count()),
-                shown(difference.change()),
-                interval.unwrap_or_default(),
                 if share.is_finite() { format!("{share:+.1}") } else { String::new() },
+                change,
+                format!("{}, {}", difference.before.count(), difference.after.count()),
                 verdict.to_owned(),
             ]);
         }
@@ -241,7 +243,7 @@ mod tests {
         let table = comparison.table();
         assert_eq!(
             table.rows(),
-            [["warm", "t95_s", "10.00", "21.00", "1 and 2", "11.00", "", "+110.0", "no repeats"]
+            [["warm", "t95_s", "10.00", "21.00", "+110.0", "11.00", "1, 2", "unknown"]
                 .map(str::to_owned)
                 .to_vec()]
         );

@@ -111,7 +111,7 @@ impl Page {
         self.body.push_str("</tbody></table></div>\n");
     }
 
-    /// A chart.
+    /// A chart. It has its title inside; a caption under it may be empty.
     ///
     /// # Errors
     /// Where it cannot be drawn.
@@ -120,12 +120,12 @@ impl Page {
         Ok(())
     }
 
-    /// A drawing that [`Figure::write`] made.
+    /// A drawing that [`Figure::write`] made; a caption under it may be empty.
     ///
     /// # Errors
     /// [`HtmlError::Drawing`] where it holds anything that such a drawing does not: it is not put into the page.
     pub fn drawing(&mut self, caption: &str, svg: &str) -> Result<(), HtmlError> {
-        drawing::check(svg).map_err(|why| HtmlError::Drawing { caption: caption.to_owned(), why })?;
+        drawing::check(svg).map_err(|why| HtmlError::Drawing { why })?;
         self.figure(caption, svg);
         Ok(())
     }
@@ -157,11 +157,11 @@ impl Page {
     }
 
     fn figure(&mut self, caption: &str, svg: &str) {
-        // The drawing names itself inside; the caption is for those who see it.
-        let caption = escaped(caption);
-        self.body.push_str(&format!(
-            "<figure>\n<div class=\"paper\">{svg}</div>\n<figcaption>{caption}</figcaption>\n</figure>\n"
-        ));
+        self.body.push_str(&format!("<figure>\n<div class=\"paper\">{svg}</div>\n"));
+        if !caption.trim().is_empty() {
+            self.body.push_str(&format!("<figcaption>{}</figcaption>\n", escaped(caption)));
+        }
+        self.body.push_str("</figure>\n");
     }
 }
 
@@ -169,10 +169,8 @@ impl Page {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HtmlError {
     /// What is no drawing of this library.
-    #[error("the drawing {caption:?}: {why}, expected one that tunerd made")]
+    #[error("a drawing: {why}, expected one that tunerd made")]
     Drawing {
-        /// Which.
-        caption: String,
         /// What is wrong with it.
         why: String,
     },

@@ -31,7 +31,9 @@ pub fn run_page(dir: &Path) -> Result<Page, RecordError> {
                 let path = dir.join(format!("{}.svg", exhibit.stem));
                 std::fs::read_to_string(&path)
                     .map_err(|error| format!("{}: {error}", path.display()))
-                    .and_then(|svg| page.drawing(&caption, &svg).map_err(|error| error.to_string()))
+                    .and_then(|svg| {
+                        page.drawing("", &svg).map_err(|error| format!("{}: {error}", path.display()))
+                    })
             }
         };
         if let Err(why) = shown {
@@ -63,7 +65,8 @@ pub fn differences_page(before: &Path, after: &Path) -> Result<Page, RecordError
     let manifests = (manifest(before)?, manifest(after)?);
     let mut page = Page::new(&format!("{} beside {}", manifests.1.meta.title, manifests.0.meta.title));
     page.paragraph(
-        "Each measure of the second run beside that of the first. An interval is given where both have repeats.",
+        "Each measure of the second run beside that of the first. Where both have repeats there is an interval, and a \
+         word on whether they differ by more than their repeats do; of many measures one in twenty seems to by chance.",
     );
     page.heading("The runs");
     let mut runs = Table::new(&["", "first", "second"]);

@@ -2,7 +2,7 @@
 
 use super::device::{History, with_ends};
 use crate::config::Objective;
-use crate::store::EvaluationRow;
+use crate::store::{EvaluationRow, GenerationRow};
 use block_types::{Knob, KnobValue};
 use results::chart::{
     Axis, Cell, ChartError, Figure, FitnessChart, GenePanel, GeneValue, GenesChart, HeatMap, Scale, Series,
@@ -14,20 +14,18 @@ use std::collections::BTreeMap;
 /// A map of fewer slices than this would be mostly empty.
 const FEWEST_FOR_A_MAP: usize = 24;
 
-/// All charts with their captions.
-pub(super) fn figures(history: &History) -> Result<Vec<(String, Figure)>, ChartError> {
+/// All charts, from the one that is looked at first.
+pub(super) fn figures(history: &History) -> Result<Vec<Figure>, ChartError> {
     let time = Time::of(history);
     let mut figures = Vec::new();
     for objective in [Objective::Throughput, Objective::Latency] {
         if history.evaluations.iter().any(|row| scored(row, objective).is_some()) {
-            let chart = fitness(history, objective, &time);
-            figures.push((chart.title.clone(), chart.figure()?));
+            figures.push(fitness(history, objective, &time).figure()?);
         }
     }
-    let genes = genes(history, &time);
-    figures.push((genes.title.clone(), genes.figure()?));
+    figures.push(genes(history, &time).figure()?);
     if let Some(map) = map(history) {
-        figures.push((map.title.clone(), map.figure()?));
+        figures.push(map.figure()?);
     }
     Ok(figures)
 }
@@ -99,15 +97,26 @@ fn scored(row: &EvaluationRow, objective: Objective) -> Option<f64> {
     Some(shown(objective, fitness))
 }
 
+/// When the last slice that a generation was scored by had ended: a generation that a change of the fingerprint broke off
+/// is stored after the change, and belongs before it.
+fn ended(generation: &GenerationRow, evaluations: &[EvaluationRow]) -> u64 {
+    evaluations
+        .iter()
+        .rev()
+        .skip_while(|row| row.at_unix_ms > generation.at_unix_ms)
+        .find(|row| row.evaluation.class == generation.class && row.evaluation.fitness.is_some())
+        .map_or(generation.at_unix_ms, |row| row.at_unix_ms)
+}
+
 fn fitness(history: &History, objective: Objective, time: &Time) -> FitnessChart {
-    let line = |name: &str, of: &dyn Fn(&crate::store::GenerationRow) -> Option<f64>| Series {
+    let line = |name: &str, of: &dyn Fn(&GenerationRow) -> Option<f64>| Series {
         name: name.to_owned(),
         trace: Trace::Line,
         points: history
             .generations
             .iter()
             .filter(|row| row.objective == objective && row.at_unix_ms >= time.from_unix_ms)
-            .filter_map(|row| Some((time.at(row.at_unix_ms), shown(objective, of(row)?))))
+            .filter_map(|row| Some((time.at(ended(row, &history.evaluations)), shown(objective, of(row)?))))
             .collect(),
     };
     FitnessChart {
@@ -169,7 +178,10 @@ fn genes(history: &History, time: &Time) -> GenesChart {
             .generations
             .iter()
             .filter(|row| row.at_unix_ms >= time.from_unix_ms)
-            .filter_map(|row| Some((time.at(row.at_unix_ms), gene(knob, row.best.as_ref()?.get(knob)?))))
+            .filter_map(|row| {
+                let at = time.at(ended(row, &history.evaluations));
+                Some((at, gene(knob, row.best.as_ref()?.get(knob)?)))
+            })
             .collect(),
         default: None,
     };
@@ -240,4 +252,61 @@ fn map(history: &History) -> Option<HeatMap> {
         marks: vec![],
         notes: vec!["All other knobs differ from slice to slice.".to_owned()],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Evaluation;
+    use block_types::Settings;
+    use fingerprint::Class;
+
+    fn slice(at_unix_ms: u64, class: Class, fitness: Option<f64>) -> EvaluationRow {
+        let evaluation = Evaluation {
+            from_ns: 0,
+            to_ns: 0,
+            generation: 0,
+            child: 1,
+            class: Some(class),
+            settings: Settings::new(),
+            objective: Objective::Throughput,
+            fitness,
+            void: None,
+            bytes_per_s: None,
+            mean_latency_ns: None,
+            utilisation: None,
+        };
+        let (device, scheduler) = ("sda".to_owned(), "none".to_owned());
+        EvaluationRow { at_unix_ms, device, scheduler, evaluation }
+    }
+
+    #[test]
+    fn a_generation_that_was_broken_off_belongs_before_the_change() {
+        let [read, write] = [Class::ALL[0], Class::ALL[4]];
+        let slices = [
+            slice(10, read, Some(1.0)),
+            slice(20, read, None),
+            slice(30, write, Some(2.0)),
+            slice(40, read, Some(3.0)),
+        ];
+        let mut generation = GenerationRow {
+            at_unix_ms: 35,
+            device: "sda".to_owned(),
+            scheduler: "none".to_owned(),
+            class: Some(read),
+            generation: 0,
+            objective: Objective::Throughput,
+            mean_fitness: None,
+            best_fitness: None,
+            best: None,
+            mutation_rate: 0.15,
+            scored: 1,
+            void: 1,
+        };
+        assert_eq!(ended(&generation, &slices), 10);
+        generation.class = Some(write);
+        assert_eq!(ended(&generation, &slices), 30);
+        generation.class = None;
+        assert_eq!(ended(&generation, &slices), 35, "as it is stored, where no slice of it is");
+    }
 }

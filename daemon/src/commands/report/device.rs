@@ -142,11 +142,11 @@ fn search(page: &mut Page, history: &History) -> Result<(), Failure> {
         return Ok(());
     }
     page.paragraph(&format!("The latest {count} slices, of which {void} were void and scored nothing."));
-    let figures = charts::figures(history).map_err(Failure::failed)?;
-    for (caption, figure) in &figures {
-        page.chart(caption, figure).map_err(Failure::failed)?;
-    }
     reasons(page, history);
+    for figure in &charts::figures(history).map_err(Failure::failed)? {
+        // Each has its title inside.
+        page.chart("", figure).map_err(Failure::failed)?;
+    }
     Ok(())
 }
 

@@ -160,6 +160,19 @@ fn a_zero_on_a_log_axis_and_every_choice_have_rows_of_their_own() {
 }
 
 #[test]
+fn rows_of_numbers_rise_upwards() {
+    let word = |word: &str| GeneValue::Word(word.into());
+    let panel = gene(Scale::Linear, &[word("1"), word("0"), word("auto"), word("10"), word("2")]);
+    let figure = genes(vec![GenePanel { default: None, ..panel }], vec![]).figure().unwrap();
+    let rows = ["auto", "10", "2", "1", "0"].map(|row| {
+        let boxes = boxes(figure.scene());
+        let (_, place) = boxes.iter().find(|(text, place)| text == row && place[3] < 200.0).unwrap();
+        place[1]
+    });
+    assert!(rows.is_sorted(), "{rows:?}");
+}
+
+#[test]
 fn a_line_of_fitness_ends_where_the_workload_changes() {
     let line = series("incumbent", Trace::Steps, &[1.0, 2.0, 3.0, 4.0]);
     let spans = || vec![span("a", 0.0, 1.5), span("b", 1.5, 4.0)];
