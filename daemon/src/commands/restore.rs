@@ -18,7 +18,11 @@ pub(super) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Fai
             .map_err(Failure::failed)?;
     let tracer = tracer(args, &state_dir, &run_dir, device)?;
     if args.json.json {
-        print_json(out, &json!({ "devices": reports, "recording": tracer }))?;
+        let mut answer = json!({ "devices": reports });
+        if let Some(tracer) = &tracer {
+            answer["recording"] = json!(tracer);
+        }
+        print_json(out, &answer)?;
     } else if reports.is_empty() && tracer.is_none() {
         writeln!(out, "nothing is left to put back")?;
     } else {

@@ -74,7 +74,7 @@ impl Tunerd {
         self.directory.join("run")
     }
 
-    fn arguments(&self, command: &str, places: &[Place], rest: &[&str]) -> Vec<OsString> {
+    pub(crate) fn arguments(&self, command: &str, places: &[Place], rest: &[&str]) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = command.split_whitespace().map(OsString::from).collect();
         for place in places {
             match place {

@@ -1,19 +1,18 @@
 //! What a recording costs the load, and whether what it says it lost is what is missing.
 
-use super::{Tunerd, recorded, wait_for_switch};
+use super::{counted, recorded};
 use crate::Context;
 use crate::bench::diskstat::Activity;
 use crate::bench::fio::{Engine, Job, Load, Rw};
 use crate::bench::loopdev::LoopDevice;
 use crate::bench::report::Report;
 use crate::bench::stats::{abba_losses, abba_order, bootstrap, mean, median};
-use crate::bench::tunerd::{Place, field, text};
+use crate::bench::tunerd::{Tunerd, field};
 use anyhow::{Context as _, Result, ensure};
-use blktrace_parser::{Action, CpuFiles, RecordReader, open_file};
+use blktrace_parser::{Action, RecordReader, open_file, CpuFiles};
 use block_types::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 /// The rate that the load must reach, I/Os a second.
 const LEAST_IOPS: f64 = 300_000.0;
 /// I/Os of the load of known length.
-const IOS: u64 = 2_000_000;
+const IOS: u32 = 2_000_000;
 /// Of a block, after what was switched has settled.
 const BLOCK: Duration = Duration::from_millis(1_000);
 const SETTLE: Duration = Duration::from_millis(250);
@@ -42,8 +41,8 @@ pub(super) fn loss(
     let out = scratch.join("loss");
     let mut rate = 0.0;
     let before = Activity::read(device.name())?;
-    let facts = recorded(tunerd, device, &out, "25s", || {
-        let load = Load::new(device.path(), [job().option("number_ios", &IOS.to_string())]);
+    let facts = recorded(tunerd, device, &out, context, || {
+        let load = Load::new(device.path(), [counted(job(), IOS)]);
         rate = load.run(&context.interrupt)?.iops();
         Ok(())
     })?;
@@ -61,7 +60,8 @@ pub(super) fn loss(
     std::fs::remove_dir_all(&out)?;
     let lost: u64 = field(&facts, "lost")?;
     let count = |code: &str| counts.get(code).copied().unwrap_or(0);
-    let missing: i128 = ["Q", "D", "C"].iter().map(|code| i128::from(done) - i128::from(count(code))).sum();
+    let missing: i128 =
+        ["Q", "D", "C"].iter().map(|code| i128::from(done) - i128::from(count(code))).sum();
     report.table(
         &format!("A load of {IOS} I/Os recorded at full speed ({rate:.0} I/Os a second)"),
         &["", "count"],
@@ -81,7 +81,7 @@ pub(super) fn loss(
         "events lost, reported and real",
         "equal (real: the disk's own counters less what is recorded)",
         format!("{lost} reported, {missing} of Q, D and C missing"),
-        agree && done >= IOS,
+        agree && done == u64::from(IOS),
     );
     report.note(format!("{others} plugs and unplugs are in that recording besides"));
     report.verdict(
@@ -113,26 +113,9 @@ pub(super) fn cost(
     for (number, recording) in with.iter().enumerate() {
         let out = scratch.join(format!("cost-{number}"));
         if *recording {
-            // Ended by its own time, well after the block.
-            let length = format!("{}ms", (SETTLE + BLOCK).as_millis() + 250);
-            let directory = text(&out);
-            let arguments = [
-                "--json",
-                "--device",
-                device.name(),
-                "--out",
-                &directory,
-                "--for",
-                &length,
-                "--max-size",
-                "16G",
-            ];
-            let facts = std::thread::scope(|scope| -> Result<Value> {
-                let asked =
-                    scope.spawn(|| tunerd.ask::<Value>("record", &[Place::State, Place::Run], &arguments));
-                wait_for_switch(device)?;
+            let facts = recorded(tunerd, device, &out, context, || {
                 rates.push(rate(device, context)?);
-                asked.join().map_err(|_| anyhow::anyhow!("the recording's thread panicked"))?
+                Ok(())
             })?;
             lost += field::<u64>(&facts, "lost")?;
             std::fs::remove_dir_all(&out)?;

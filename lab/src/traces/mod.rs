@@ -8,11 +8,13 @@ mod speed;
 use crate::Context;
 use crate::bench::fio::{Engine, Job, Load, Rw};
 use crate::bench::loopdev::{Backing, LoopDevice, LoopSpec};
+use crate::bench::process::{Process, drain};
 use crate::bench::report::Report;
 use crate::bench::tunerd::{Place, Tunerd, field, text};
 use anyhow::{Context as _, Result, ensure};
 use block_types::Bytes;
 use clap::Args;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,23 +93,26 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
 }
 
 fn capture(tunerd: &Tunerd, device: &LoopDevice, out: &Path, context: &Context) -> Result<Capture> {
-    let phase = |name: &str, rw, block, engine, start: u64, length: u64| {
-        Job::new(name, rw, Bytes(block))
-            .engine(engine)
-            .start_after(Duration::from_millis(start))
-            .runtime(Duration::from_millis(length))
+    let phase = |name: &str, rw, block, engine, ios: u32| {
+        counted(Job::new(name, rw, Bytes(block)).engine(engine), ios).option("stonewall", "1")
     };
     let fast = Engine::IoUring { depth: 32, batch: 8 };
     let jobs = [
-        phase("random-reads", Rw::RandRead, 4 << 10, fast, 0, 4_000),
-        phase("sequential-writes", Rw::Write, 64 << 10, Engine::Libaio { depth: 8 }, 4_000, 2_000),
-        phase("random-writes", Rw::RandWrite, 4 << 10, fast, 6_000, 4_000),
-        phase("sequential-reads", Rw::Read, 4 << 10, fast, 10_000, 2_000),
+        phase("random-reads", Rw::RandRead, 4 << 10, fast, 300_000),
+        phase("sequential-writes", Rw::Write, 64 << 10, Engine::Libaio { depth: 8 }, 40_000),
+        phase("random-writes", Rw::RandWrite, 4 << 10, fast, 250_000),
+        phase("sequential-reads", Rw::Read, 4 << 10, fast, 150_000),
     ];
-    let facts = recorded(tunerd, device, out, "14s", || {
+    let facts = recorded(tunerd, device, out, context, || {
         Load::new(device.path(), jobs).run(&context.interrupt).map(|_outcome| ())
     })?;
     Ok(Capture { base: out.join(device.name()), facts })
+}
+
+/// The job until it has done so many I/Os, however long it takes and however often it goes round the device.
+fn counted(job: Job, ios: u32) -> Job {
+    let job = job.option("number_ios", &ios.to_string()).option("time_based", "0");
+    job.option("io_size", "1t").option("norandommap", "1")
 }
 
 /// Records while `load` runs, and answers what `record --json` said.
@@ -115,21 +120,28 @@ fn recorded(
     tunerd: &Tunerd,
     device: &LoopDevice,
     out: &Path,
-    length: &str,
+    context: &Context,
     load: impl FnOnce() -> Result<()>,
 ) -> Result<Value> {
     let directory = text(out);
-    let arguments =
-        ["--json", "--device", device.name(), "--out", &directory, "--for", length, "--max-size", "16G"];
-    std::thread::scope(|scope| {
-        let recording =
-            scope.spawn(|| tunerd.ask::<Value>("record", &[Place::State, Place::Run], &arguments));
-        wait_for_switch(device)?;
-        let loaded = load();
-        let facts = recording.join().map_err(|_| anyhow::anyhow!("the recording's thread panicked"))?;
-        loaded?;
-        facts
-    })
+    let rest =
+        ["--json", "--device", device.name(), "--out", &directory, "--for", "10m", "--max-size", "16G"];
+    let arguments = tunerd.arguments("record", &[Place::State, Place::Run], &rest);
+    let mut process = Process::start(tunerd.program().as_os_str(), arguments, true)?;
+    let said = process.stderr().map(drain);
+    let printed = process.stdout().map(drain);
+    wait_for_switch(device)?;
+    load()?;
+    // What is in flight at the end of a load that was stopped completes meanwhile.
+    context.interrupt.sleep(Duration::from_millis(200))?;
+    process.signal(Signal::TERM);
+    let ended = process.wait(Duration::from_secs(60))?;
+    let text = |thread: Option<std::thread::JoinHandle<String>>| {
+        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
+    };
+    let (printed, said) = (text(printed), text(said));
+    ensure!(ended.is_some_and(|status| status.success()), "tunerd record ended badly: {}", said.trim());
+    serde_json::from_str(&printed).with_context(|| format!("tunerd record printed {printed:?}, expected JSON"))
 }
 
 /// Waits until the tracer is switched on for the device.
