@@ -6,6 +6,7 @@
 //! measure ([`measure`]). All raw rows go through the [`journal`], and the report is made from them alone: a run that
 //! was interrupted and gone on with gives the same one.
 
+mod charts;
 pub mod definitions;
 pub mod fake_clock;
 pub mod journal;

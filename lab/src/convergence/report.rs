@@ -64,6 +64,7 @@ pub(super) fn make(journal: &Journal, land: &dyn Landscape) -> Result<Report> {
     tables(&mut report, plan, &summaries, land);
     notes(&mut report, plan, &summaries);
     verdicts(&mut report, plan, &summaries);
+    super::charts::add(&mut report, plan, &summaries, journal, land)?;
     report.fact("summaries", &summaries);
     report.fact("plan", plan);
     Ok(report)
