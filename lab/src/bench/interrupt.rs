@@ -30,6 +30,12 @@ impl Interrupt {
         Ok(Self(flag))
     }
 
+    /// One that has come already.
+    #[cfg(test)]
+    pub(crate) fn interrupted() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
     /// Fails once somebody asked to end.
     ///
     /// # Errors

@@ -136,6 +136,10 @@ impl Landscape for Synthetic {
         Some(Oracle { settings, value, low: value, high: value })
     }
 
+    fn trust(&self, _workload: &str) -> String {
+        "exactly".to_owned()
+    }
+
     fn dominant(&self, workload: &str) -> Vec<Knob> {
         self.work(workload)
             .map(|work| work.optimum.iter().map(|(knob, ..)| *knob).collect())

@@ -29,6 +29,8 @@ pub trait Landscape {
     fn oracle(&self, workload: &str, ranges: Ranges) -> Option<Oracle>;
     /// The knobs that carry the effect.
     fn dominant(&self, workload: &str) -> Vec<Knob>;
+    /// How settings without pairs of their own are valued, and how far that can be trusted, in words.
+    fn trust(&self, workload: &str) -> String;
     /// The genes of a strategy with these ranges.
     fn genes(&self, ranges: Ranges) -> &[GeneSpec];
 }
@@ -67,7 +69,7 @@ pub struct Judged {
 ///
 /// # Errors
 /// Where the strategy is not known.
-pub fn judge(cell: &Cell, visits: &[Visit], land: &dyn Landscape) -> Result<Vec<Judged>> {
+pub fn judge(cell: &Cell, visits: &[Visit], passes: usize, land: &dyn Landscape) -> Result<Vec<Judged>> {
     let strategy = Strategy::named(&cell.strategy)
         .with_context(|| format!("there is no strategy called {:?}", cell.strategy))?;
     Ok(visits
@@ -75,7 +77,7 @@ pub fn judge(cell: &Cell, visits: &[Visit], land: &dyn Landscape) -> Result<Vec<
         .enumerate()
         .filter_map(|(index, visit)| {
             let oracle = land.oracle(&visit.workload, strategy.ranges)?;
-            Some(one(cell, index, visit, land, strategy.ranges, &oracle))
+            Some(one(cell, index, visit, (land, passes), strategy.ranges, &oracle))
         })
         .collect())
 }
@@ -84,7 +86,7 @@ fn one(
     cell: &Cell,
     index: usize,
     visit: &Visit,
-    land: &dyn Landscape,
+    (land, passes): (&dyn Landscape, usize),
     ranges: Ranges,
     oracle: &Oracle,
 ) -> Judged {
@@ -96,7 +98,7 @@ fn one(
         cell: cell.clone(),
         visit: index,
         workload: visit.workload.clone(),
-        arm: Arm::of(cell.treatment, visit.pass),
+        arm: Arm::of(cell.treatment, visit.pass, passes),
         length_s: length,
         t95: definitions::t95(&leaders, oracle.value, length),
         lost_s: definitions::lost_seconds(&in_force, oracle.value, length),

@@ -29,16 +29,10 @@ use std::time::Duration;
 use tunerd::engine::GeneMap;
 
 /// The genes: those whose writing does not hold up the queue. A change of the others costs up to a second each time,
-/// which would be most of a child's life.
-pub(super) const GENES: [&str; 7] = [
-    "fifo_batch",
-    "writes_starved",
-    "read_expire",
-    "write_expire",
-    "front_merges",
-    "async_depth",
-    "read_ahead_kb",
-];
+/// which would be most of a child's life. Of `async_depth`, lowered and raised again under load, queues stood still for
+/// seconds (Linux 6.18, loop driver): slices without a byte, in default settings too.
+pub(super) const GENES: [&str; 6] =
+    ["fifo_batch", "writes_starved", "read_expire", "write_expire", "front_merges", "read_ahead_kb"];
 
 /// The scheduler in force: what the kernel gives a disk of this kind.
 pub(super) const SCHEDULER: Elevator = Elevator::MqDeadline;
@@ -258,6 +252,35 @@ const SLICE: Duration = Duration::from_millis(3_000);
 pub(super) fn steps(ranges: &[Ranges]) -> usize {
     let sweep: usize = SWEEP.iter().filter(|(of, _)| ranges.contains(of)).map(|(_, count)| count).sum();
     sweep + ranges.len() * (BEST_OF_SWEEP + 1) * HELD_OUT
+}
+
+/// Slices of the default on one disk, while nothing else runs.
+const ALONE: usize = 4;
+
+/// The default's rate on one disk alone: what the rates of several at once are compared with.
+pub(super) fn alone(context: &Context, supply: &Supply, journal: &mut Journal) -> Result<()> {
+    for workload in HOSTILE_ORDER {
+        let there = |slice: &&Slice| slice.purpose == Purpose::Alone && slice.workload == workload;
+        if journal.slices().filter(there).count() >= ALONE {
+            continue;
+        }
+        let victim = supply.disk(0)?;
+        let (running, _) = begin(context, workload, &victim)?;
+        context.interrupt.sleep(Duration::from_secs(3))?;
+        for _ in 0..ALONE {
+            let bytes_per_s = slice(context, &victim)?;
+            journal.append(Row::Slice(Slice {
+                workload: workload.to_owned(),
+                purpose: Purpose::Alone,
+                settings: Settings::new(),
+                bytes_per_s,
+                default_bytes_per_s: bytes_per_s,
+                default_first: true,
+            }))?;
+        }
+        running.stop()?;
+    }
+    Ok(())
 }
 
 /// Sweeps the knobs under one workload, nominates, and takes held-out pairs of the nominees against the default.

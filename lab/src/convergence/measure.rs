@@ -11,6 +11,8 @@ pub enum Purpose {
     Sweep,
     /// To value what was nominated: data that had no part in choosing.
     HeldOut,
+    /// The default on one disk while nothing else runs: does running several at once change what they do?
+    Alone,
 }
 
 /// One slice of a setting, beside one of the default just before or after it.

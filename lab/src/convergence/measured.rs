@@ -38,7 +38,7 @@ impl Measured {
     ) -> Self {
         let mut by_work: BTreeMap<String, Vec<&Slice>> = BTreeMap::new();
         for slice in slices {
-            if slice.log_ratio().is_finite() {
+            if slice.log_ratio().is_finite() && slice.purpose != Purpose::Alone {
                 by_work.entry(slice.workload.clone()).or_default().push(slice);
             }
         }
@@ -180,6 +180,19 @@ impl Landscape for Measured {
             return Some(Oracle { settings: Settings::new(), value: 1.0, low: 1.0, high: 1.0 });
         }
         Some(Oracle { settings: chosen.0.clone(), value, low, high })
+    }
+
+    fn trust(&self, workload: &str) -> String {
+        let pairs: usize = self.held_out(workload).iter().map(|(_, pairs)| pairs.len()).sum();
+        self.loo_error(workload).map_or_else(
+            || "not at all: too few slices".to_owned(),
+            |error| {
+                format!(
+                    "a Gaussian process over the knobs' scales, on the sweep and {pairs} held-out pairs; leave-one-out error {:.0} %",
+                    100.0 * error
+                )
+            },
+        )
     }
 
     fn dominant(&self, workload: &str) -> Vec<Knob> {

@@ -6,6 +6,7 @@
 //! measure ([`measure`]). All raw rows go through the [`journal`], and the report is made from them alone: a run that
 //! was interrupted and gone on with gives the same one.
 
+mod charts;
 pub mod definitions;
 pub mod fake_clock;
 pub mod journal;
@@ -18,6 +19,8 @@ pub mod reduction;
 mod report;
 pub mod summary;
 pub mod surrogate;
+#[cfg(test)]
+mod tests;
 pub mod visit;
 pub mod workloads;
 
@@ -201,6 +204,8 @@ fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Rep
     };
     let mut journal = begin(context, options, plan)?;
     let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
+    context.say("one disk alone, to compare with");
+    live::alone(context, supply, &mut journal)?;
     let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * live::steps(&ranges));
     {
         let shared = Mutex::new(&mut journal);
@@ -253,7 +258,7 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
             let visits = visits.with_context(|| {
                 format!("{}, {}, seed {}", cell.strategy, cell.treatment.name(), cell.seed)
             })?;
-            let judged = judge(cell, &visits, &land)?;
+            let judged = judge(cell, &visits, passes, &land)?;
             // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
             if cell.seed == 1 {
                 journal.append(Row::Run { cell: cell.clone(), complete: true, visits })?;

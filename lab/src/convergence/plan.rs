@@ -199,26 +199,28 @@ impl Treatment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
-    /// Later visits without detection.
+    /// Last visits without detection.
     None,
     /// First visits with fingerprinting.
     First,
-    /// Later visits with fingerprinting.
+    /// Last visits with fingerprinting.
     Warm,
-    /// Later visits, with the defaults on each change.
+    /// Last visits, with the defaults on each change.
     Reset,
 }
 
 impl Arm {
-    /// The arm of a visit; the first visits of the other treatments are their own warming up and belong to none.
+    /// The arm of a visit of a run with so many passes. Visits between the first and the last teach, and belong to none;
+    /// neither do first visits of the treatments without memory.
     #[must_use]
-    pub const fn of(treatment: Treatment, pass: usize) -> Option<Self> {
-        match (treatment, pass) {
-            (Treatment::Recall, 0) => Some(Self::First),
-            (Treatment::Recall, _) => Some(Self::Warm),
-            (Treatment::None, 1..) => Some(Self::None),
-            (Treatment::Reset, 1..) => Some(Self::Reset),
-            (Treatment::None | Treatment::Reset, 0) => None,
+    pub const fn of(treatment: Treatment, pass: usize, passes: usize) -> Option<Self> {
+        let last = pass > 0 && pass + 1 == passes;
+        match treatment {
+            Treatment::Recall if pass == 0 => Some(Self::First),
+            Treatment::Recall if last => Some(Self::Warm),
+            Treatment::None if last => Some(Self::None),
+            Treatment::Reset if last => Some(Self::Reset),
+            _ => None,
         }
     }
 }
@@ -277,9 +279,10 @@ mod tests {
 
     #[test]
     fn first_visits_without_memory_belong_to_no_arm() {
-        assert_eq!(Arm::of(Treatment::Recall, 0), Some(Arm::First));
-        assert_eq!(Arm::of(Treatment::Recall, 2), Some(Arm::Warm));
-        assert_eq!(Arm::of(Treatment::None, 0), None);
-        assert_eq!(Arm::of(Treatment::Reset, 1), Some(Arm::Reset));
+        assert_eq!(Arm::of(Treatment::Recall, 0, 3), Some(Arm::First));
+        assert_eq!(Arm::of(Treatment::Recall, 1, 3), None);
+        assert_eq!(Arm::of(Treatment::Recall, 2, 3), Some(Arm::Warm));
+        assert_eq!(Arm::of(Treatment::None, 0, 2), None);
+        assert_eq!(Arm::of(Treatment::Reset, 1, 2), Some(Arm::Reset));
     }
 }

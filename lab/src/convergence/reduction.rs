@@ -66,7 +66,7 @@ mod tests {
             cell: Cell { strategy: "moilanen".to_owned(), treatment, seed },
             visit,
             workload: "random read".to_owned(),
-            arm: Arm::of(treatment, visit / 4),
+            arm: Arm::of(treatment, visit / 4, 2),
             length_s: 100.0,
             t95,
             lost_s: 0.0,

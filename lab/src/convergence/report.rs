@@ -38,7 +38,7 @@ fn plan(journal: &Journal) -> Result<&Plan> {
 }
 
 /// All visits, judged: those that were when they were recorded, and those whose worth was measured afterwards.
-pub(super) fn judged(journal: &Journal, land: &dyn Landscape) -> Result<Vec<Judged>> {
+pub(super) fn judged(journal: &Journal, passes: usize, land: &dyn Landscape) -> Result<Vec<Judged>> {
     let mut judged: Vec<Judged> = journal
         .rows()
         .iter()
@@ -50,7 +50,7 @@ pub(super) fn judged(journal: &Journal, land: &dyn Landscape) -> Result<Vec<Judg
         .collect();
     for (cell, visits) in journal.runs() {
         if !judged.iter().any(|there| there.cell == *cell) {
-            judged.extend(judge(cell, visits, land)?);
+            judged.extend(judge(cell, visits, passes, land)?);
         }
     }
     Ok(judged)
@@ -58,12 +58,14 @@ pub(super) fn judged(journal: &Journal, land: &dyn Landscape) -> Result<Vec<Judg
 
 pub(super) fn make(journal: &Journal, land: &dyn Landscape) -> Result<Report> {
     let plan = plan(journal)?;
-    let judged = judged(journal, land)?;
+    let judged = judged(journal, plan.passes, land)?;
     let summaries = summarise(&plan.strategies, &judged, land);
     let mut report = Report::new(&title(plan));
     tables(&mut report, plan, &summaries, land);
+    device_tables(&mut report, journal);
     notes(&mut report, plan, &summaries);
     verdicts(&mut report, plan, &summaries);
+    super::charts::add(&mut report, plan, &summaries, journal, land)?;
     report.fact("summaries", &summaries);
     report.fact("plan", plan);
     Ok(report)
@@ -177,7 +179,7 @@ fn tables(report: &mut Report, plan: &Plan, summaries: &[Summary], land: &dyn La
     );
     report.table(
         "The oracle: the best settings within the ranges, chosen on one half of the data and valued on the other, against the default",
-        &["ranges", "workload", "gain (%)", "null", "settings"],
+        &["ranges", "workload", "gain (%)", "null", "settings", "others are valued by"],
         Ranges::ALL
             .iter()
             .filter(|ranges| {
@@ -196,9 +198,42 @@ fn tables(report: &mut Report, plan: &Plan, summaries: &[Summary], land: &dyn La
                         format!("{} [{}, {}]", gain(oracle.value), gain(oracle.low), gain(oracle.high)),
                         if null { "yes" } else { "no" }.to_owned(),
                         oracle.settings.to_string(),
+                        land.trust(workload),
                     ])
                 })
             }),
+    );
+}
+
+/// What was measured on a device beside the visits: the default's rates, and what is known of the surrogate.
+fn device_tables(report: &mut Report, journal: &Journal) {
+    use super::measure::Purpose;
+    let rates = |workload: &str, alone: bool| -> Vec<f64> {
+        journal
+            .slices()
+            .filter(|slice| slice.workload == workload && (slice.purpose == Purpose::Alone) == alone)
+            .map(|slice| slice.default_bytes_per_s / 1e6)
+            .collect()
+    };
+    if journal.slices().next().is_none() {
+        return;
+    }
+    report.table(
+        "The default's rate: one disk alone, and in the pairs, beside all other disks; medians of slices of 3 s",
+        &["workload", "alone (MB/s)", "slices", "beside the others (MB/s)", "slices of pairs"],
+        HOSTILE_ORDER.iter().map(|workload| {
+            let (alone, beside) = (rates(workload, true), rates(workload, false));
+            let shown = |rates: &[f64]| {
+                crate::bench::stats::median(rates).map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2}"))
+            };
+            [
+                (*workload).to_owned(),
+                shown(&alone),
+                alone.len().to_string(),
+                shown(&beside),
+                beside.len().to_string(),
+            ]
+        }),
     );
 }
 
@@ -224,8 +259,8 @@ fn notes(report: &mut Report, plan: &Plan, summaries: &[Summary]) {
     }
     report.note(format!(
         "Visits of {} s in the hostile order ({}), {} of each workload in a run, {} seeds; each seed begins at another \
-         place of the order. none: no detection, population and leader carried over. first, warm: first and later visits \
-         with fingerprinting. reset: the defaults on each change.",
+         place of the order. none: no detection, population and leader carried over. first, warm: first and last visits \
+         with fingerprinting. reset: the defaults on each change. none, warm and reset are the last visits.",
         plan.visit_s,
         HOSTILE_ORDER.join(", "),
         plan.passes,

@@ -16,7 +16,8 @@ use std::thread::JoinHandle;
 pub fn describe(workload: &str) -> &'static str {
     match workload {
         "sequential write" => {
-            "a writer of 64 KiB at depth 64 beside 8 random readers of 4 KiB, direct (a backup's target that is also looked into)"
+            "a writer of 32 KiB at depth 128 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
+             backup that is also looked into)"
         }
         "random read" => {
             "16 random readers of 8 KiB beside a log writer of 1 MiB, at most 20 a second, direct (a database)"
@@ -44,10 +45,10 @@ fn load(workload: &str, device: &Path) -> Option<Load> {
     };
     let jobs = match workload {
         "sequential write" => [
-            Job::new("writer", Rw::Write, kib(64))
-                .engine(Engine::Libaio { depth: 64 })
+            Job::new("writer", Rw::Write, kib(32))
+                .engine(Engine::Libaio { depth: 128 })
                 .option("size", WRITTEN),
-            reader(kib(4), 8),
+            reader(kib(4), 8).iops(10),
         ],
         "random read" => {
             [Job::new("log", Rw::Write, kib(1024)).iops(20).option("size", WRITTEN), reader(kib(8), 16)]
