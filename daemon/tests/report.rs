@@ -187,7 +187,7 @@ fn of_a_run_there_is_its_record_and_of_two_their_differences() {
     run(["report", &text(&one), "--out", &text(&out)]).done();
     Page::read(&out).shows(&["A <run>", "Times", "warm", "$ tunerd-lab"]);
     run(["report", &text(&one), &text(&other), "--out", &text(&out)]).done();
-    Page::read(&out).shows(&["A <run> beside A <run>", "t95_s", "Differences"]);
+    Page::read(&out).shows(&["Two runs: A <run>", "t95_s", "Differences"]);
 }
 
 #[test]

@@ -86,6 +86,22 @@ impl Difference {
         Some((self.change() - width, self.change() + width))
     }
 
+    /// The change in per cent of the first, with its interval.
+    fn change_in_words(&self) -> String {
+        let before = self.before.mean();
+        if before == 0.0 {
+            let from_zero = if self.change() == 0.0 { "none" } else { "from zero" };
+            return from_zero.to_owned();
+        }
+        let per_cent = |change: f64| format!("{:+.1}", change / before.abs() * 100.0);
+        match self.interval() {
+            Some((low, high)) => {
+                format!("{} [{}, {}]", per_cent(self.change()), per_cent(low), per_cent(high))
+            }
+            None => per_cent(self.change()),
+        }
+    }
+
     /// Whether the runs differ by more than their repeats do.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
@@ -159,36 +175,26 @@ impl Comparison {
         let mut table = Table::new(&[
             "of",
             "measure",
+            "differs",
             "first",
             "second",
-            "change (%)",
-            "change [95 % interval]",
+            "change (%) [95 % interval]",
             "repeats",
-            "differs",
         ]);
         for difference in &self.differences {
-            let change = match difference.interval() {
-                Some((low, high)) => {
-                    format!("{} [{}, {}]", shown(difference.change()), shown(low), shown(high))
-                }
-                None => shown(difference.change()),
-            };
             let verdict = match difference.verdict() {
                 Verdict::Differs => "yes",
                 Verdict::WithinNoise => "no",
                 Verdict::Unknown => "unknown",
             };
-            let before = difference.before.mean();
-            let share = difference.change() / before.abs() * 100.0;
             table.row([
                 difference.of.clone(),
                 difference.measure.clone(),
-                shown(before),
-                shown(difference.after.mean()),
-                if share.is_finite() { format!("{share:+.1}") } else { String::new() },
-                change,
-                format!("{}, {}", difference.before.count(), difference.after.count()),
                 verdict.to_owned(),
+                shown(difference.before.mean()),
+                shown(difference.after.mean()),
+                difference.change_in_words(),
+                format!("{}, {}", difference.before.count(), difference.after.count()),
             ]);
         }
         table
@@ -243,10 +249,20 @@ mod tests {
         let table = comparison.table();
         assert_eq!(
             table.rows(),
-            [["warm", "t95_s", "10.00", "21.00", "+110.0", "11.00", "1, 2", "unknown"]
-                .map(str::to_owned)
-                .to_vec()]
+            [["warm", "t95_s", "unknown", "10.00", "21.00", "+110.0", "1, 2"].map(str::to_owned).to_vec()]
         );
+    }
+
+    #[test]
+    fn a_change_is_told_as_a_share_of_the_first_where_there_is_one() {
+        let told = |before: &[f64], after: &[f64]| {
+            let comparison = Comparison::between(&rows_of(before), &rows_of(after));
+            comparison.table().rows()[0][5].clone()
+        };
+        assert_eq!(told(&[-10.0], &[-5.0]), "+50.0");
+        assert_eq!(told(&[0.0], &[5.0]), "from zero");
+        assert_eq!(told(&[0.0], &[0.0]), "none");
+        assert_eq!(told(&[10.0, 10.0], &[20.0, 20.0]), "+100.0 [+100.0, +100.0]");
     }
 
     #[test]

@@ -63,7 +63,10 @@ pub fn run_page(dir: &Path) -> Result<Page, RecordError> {
 pub fn differences_page(before: &Path, after: &Path) -> Result<Page, RecordError> {
     let comparison = Comparison::of(before, after)?;
     let manifests = (manifest(before)?, manifest(after)?);
-    let mut page = Page::new(&format!("{} beside {}", manifests.1.meta.title, manifests.0.meta.title));
+    let (first, second) = (&manifests.0.meta.title, &manifests.1.meta.title);
+    let title =
+        if first == second { format!("Two runs: {first}") } else { format!("{second} beside {first}") };
+    let mut page = Page::new(&title);
     page.paragraph(
         "Each measure of the second run beside that of the first. Where both have repeats there is an interval, and a \
          word on whether they differ by more than their repeats do; of many measures one in twenty seems to by chance.",
