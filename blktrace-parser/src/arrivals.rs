@@ -107,9 +107,9 @@ impl Arrivals {
     pub fn next_arrival(&mut self) -> Result<Option<IoEvent>> {
         match &mut self.kind {
             Kind::Binary(lanes) => lanes.next_event(),
-            Kind::Text(events) => {
-                events.find(|event| event.as_ref().map_or(true, |event| event.phase == Phase::Queued)).transpose()
-            }
+            Kind::Text(events) => events
+                .find(|event| event.as_ref().map_or(true, |event| event.phase == Phase::Queued))
+                .transpose(),
         }
     }
 

@@ -208,9 +208,7 @@ impl<R: Read> RecordReader<R> {
             if !filled? {
                 return match self.end - self.start {
                     0 => Ok(false),
-                    found => {
-                        Err(Error::at_byte(self.offset, ErrorKind::Truncated { found, expected: need }))
-                    }
+                    found => Err(Error::at_byte(self.offset, ErrorKind::Truncated { found, expected: need })),
                 };
             }
         }

@@ -214,12 +214,7 @@ impl IoEvents {
     }
 
     /// Reads a source from its start, as a trace of that format.
-    pub(crate) fn of_format(
-        source: Source,
-        format: Format,
-        file: Option<PathBuf>,
-        options: Options,
-    ) -> Self {
+    pub(crate) fn of_format(source: Source, format: Format, file: Option<PathBuf>, options: Options) -> Self {
         let skip = options.skip_bad_lines;
         let text = |source: Source| BufReader::with_capacity(64 * 1024, source);
         let reader = match format {

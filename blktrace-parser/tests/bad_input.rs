@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use blktrace_parser::{
-    Action, Arrivals, ByteOrder, Categories, Device, ErrorKind, Event, Format, IoEvents, Merge, Options, Payload,
-    Place, RecordReader, Records, RemapOrigin, Requests, open_binary, open_file,
+    Action, Arrivals, ByteOrder, Categories, Device, ErrorKind, Event, Format, IoEvents, Merge, Options,
+    Payload, Place, RecordReader, Records, RemapOrigin, Requests, open_binary, open_file,
 };
 use std::fs::{self, File};
 

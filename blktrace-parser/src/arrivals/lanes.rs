@@ -103,7 +103,8 @@ impl Shared {
                 .filter(|(_, slot)| slot.lane.is_some() && !slot.ended && slot.ready.len() < MOST_READY)
                 .min_by_key(|(_, slot)| slot.ready.len())
                 .map(|(index, _)| index);
-            let Some((index, mut lane)) = hungry.and_then(|index| Some((index, state.slots[index].lane.take()?)))
+            let Some((index, mut lane)) =
+                hungry.and_then(|index| Some((index, state.slots[index].lane.take()?)))
             else {
                 state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -154,13 +155,9 @@ impl Lanes {
     pub(super) fn start(lanes: Vec<Lane>) -> Result<Self> {
         let count = lanes.len();
         let slot = |lane| Slot { lane: Some(lane), ready: VecDeque::new(), ended: false, failed: None };
-        let state =
-            State { slots: lanes.into_iter().map(slot).collect(), spare: Vec::new(), stop: false };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            ready: Condvar::new(),
-            room: Condvar::new(),
-        });
+        let state = State { slots: lanes.into_iter().map(slot).collect(), spare: Vec::new(), stop: false };
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), ready: Condvar::new(), room: Condvar::new() });
         let mut all = Self {
             shared,
             threads: Vec::new(),

@@ -33,7 +33,8 @@ pub(super) fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Fai
             writeln!(out, "{report}")?;
         }
     }
-    let failed = reports.iter().filter(|report| !report.failed.is_empty()).map(|report| report.device.as_str());
+    let failed =
+        reports.iter().filter(|report| !report.failed.is_empty()).map(|report| report.device.as_str());
     let tracer = tracer.as_ref().filter(|report| !report.failed.is_empty());
     let failed: Vec<&str> = failed.chain(tracer.map(|_| "the blk tracer")).collect();
     if failed.is_empty() {

@@ -19,14 +19,10 @@ pub(super) fn timeline(trace: &Path, args: &FingerprintArgs, out: &mut dyn Write
     if window < Nanos(1_000) {
         return Err(Failure::usage(format_args!("--window: found {window}, expected at least 1 µs")));
     }
-    let options =
-        Options { format: args.recorded.format.0, skip_bad_lines: args.recorded.skip_bad_lines };
+    let options = Options { format: args.recorded.format.0, skip_bad_lines: args.recorded.skip_bad_lines };
     let piped = trace == Path::new("-");
-    let arrivals = if piped {
-        Arrivals::from_reader(std::io::stdin(), options)
-    } else {
-        Arrivals::open(trace, options)
-    };
+    let arrivals =
+        if piped { Arrivals::from_reader(std::io::stdin(), options) } else { Arrivals::open(trace, options) };
     let arrivals = arrivals.map_err(Failure::failed)?;
     if !arrivals.missing_cpus().is_empty() {
         let cpus = arrivals.missing_cpus().iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
@@ -38,7 +34,8 @@ pub(super) fn timeline(trace: &Path, args: &FingerprintArgs, out: &mut dyn Write
         TimelineChart::new(&format!("Timeline of {}", short(&name)), &what)
     });
     let out = BufWriter::with_capacity(64 << 10, out);
-    let mut told = Told { json: args.json.json, prompt: piped, rule: args.rule, last: None, chart: charted, out };
+    let mut told =
+        Told { json: args.json.json, prompt: piped, rule: args.rule, last: None, chart: charted, out };
     let result = run(arrivals, window, &name, &mut told);
     told.out.flush()?;
     // What stood before an error is told, and charted, all the same.

@@ -35,7 +35,11 @@ fn main() {
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
-        ("a_recording_that_is_interrupted_is_whole_and_leaves_nothing", traced, traces::interrupted_recording),
+        (
+            "a_recording_that_is_interrupted_is_whole_and_leaves_nothing",
+            traced,
+            traces::interrupted_recording,
+        ),
         ("a_recording_that_is_killed_is_cleared_up_after", traced, traces::killed_recording),
         ("a_recording_ends_at_its_size", traced, traces::bounded_recording),
         ("every_format_of_a_trace_gives_the_same_timeline", converted, traces::every_format),

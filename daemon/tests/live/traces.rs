@@ -74,15 +74,10 @@ impl Place {
     }
 
     fn start(&self, disk: &Loop) -> Result<Child, Failed> {
-        let child = tunerd()
-            .args(self.record(disk, "60s"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let child =
+            tunerd().args(self.record(disk, "60s")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let switch = format!("/sys/block/{}/trace/enable", disk.name);
-        until("the tracer is on", || {
-            std::fs::read_to_string(&switch).is_ok_and(|text| text.trim() != "0")
-        })?;
+        until("the tracer is on", || std::fs::read_to_string(&switch).is_ok_and(|text| text.trim() != "0"))?;
         Ok(child)
     }
 
@@ -169,7 +164,14 @@ pub(crate) fn every_format() -> Result<(), Failed> {
     let child = place.start(&disk)?;
     let log = place.path("fio.log");
     let (file, log_option) = (format!("--filename={}", disk.device()), format!("--write_iolog={log}"));
-    let job = ["--name=mix", "--rw=randrw", "--bsrange=4k-32k", "--direct=1", "--number_ios=3000", "--randrepeat=1"];
+    let job = [
+        "--name=mix",
+        "--rw=randrw",
+        "--bsrange=4k-32k",
+        "--direct=1",
+        "--number_ios=3000",
+        "--randrepeat=1",
+    ];
     sh("fio", &[&["--output=/dev/null", "--size=200M", &file, &log_option], &job[..]].concat())?;
     sh("kill", &["-TERM", &child.id().to_string()])?;
     let ended = child.wait_with_output()?;
@@ -199,7 +201,16 @@ pub(crate) fn every_format() -> Result<(), Failed> {
         check(relative(timeline(trace, "50ms")?) == expected, trace)?;
     }
     // Read from a pipe.
-    let piped = sh("sh", &["-c", &format!("cat {gz} | {} fingerprint --trace - --window 50ms --json", env!("CARGO_BIN_EXE_tunerd"))])?;
+    let piped = sh(
+        "sh",
+        &[
+            "-c",
+            &format!(
+                "cat {gz} | {} fingerprint --trace - --window 50ms --json",
+                env!("CARGO_BIN_EXE_tunerd")
+            ),
+        ],
+    )?;
     let piped = piped.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
     check(relative(piped) == expected, "a pipe")?;
     // A microsecond's rounding may put an arrival on the other side of a window's edge: one window of all.
@@ -245,10 +256,18 @@ fn converted(base: &Path) -> Result<(String, String), Failed> {
         let (offset, length) = (event.sector.0 * 512, event.sectors.0 * 512);
         let read = event.op == Op::Read;
         let action = if read { iolog::Action::Read } else { iolog::Action::Write };
-        writeln!(log, "{}", iolog::Entry { time_us: Some(at / 1_000), file: "disk", action, offset, length })?;
+        writeln!(
+            log,
+            "{}",
+            iolog::Entry { time_us: Some(at / 1_000), file: "disk", action, offset, length }
+        )?;
         let kind = if read { msr::Kind::Read } else { msr::Kind::Write };
         let filetime = 128_166_372_003_061_629 + at / 100;
-        writeln!(rows, "{}", msr::Row { filetime, host: "hm", disk: 0, kind, offset, size: length, response: 9 })?;
+        writeln!(
+            rows,
+            "{}",
+            msr::Row { filetime, host: "hm", disk: 0, kind, offset, size: length, response: 9 }
+        )?;
     }
     Ok((log, rows))
 }

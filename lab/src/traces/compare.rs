@@ -50,7 +50,14 @@ pub(super) fn compare(capture: &Capture, scratch: &Path, report: &mut Report) ->
     report.fact("events_by_action", &ours);
 
     let dump = scratch.join(DUMP);
-    let arguments = ["-q".as_ref(), "-O".as_ref(), "-i".as_ref(), capture.base.as_os_str(), "-d".as_ref(), dump.as_os_str()];
+    let arguments = [
+        "-q".as_ref(),
+        "-O".as_ref(),
+        "-i".as_ref(),
+        capture.base.as_os_str(),
+        "-d".as_ref(),
+        dump.as_os_str(),
+    ];
     output("blkparse", arguments, None)?;
     let text = output("btt", [OsStr::new("-i"), dump.as_os_str()], None)?;
     let stats = requests.stats();

@@ -9,7 +9,7 @@ use crate::bench::report::Report;
 use crate::bench::stats::{abba_losses, abba_order, bootstrap, mean, median};
 use crate::bench::tunerd::{Tunerd, field};
 use anyhow::{Context as _, Result, ensure};
-use blktrace_parser::{Action, RecordReader, open_file, CpuFiles};
+use blktrace_parser::{Action, CpuFiles, RecordReader, open_file};
 use block_types::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -60,8 +60,7 @@ pub(super) fn loss(
     std::fs::remove_dir_all(&out)?;
     let lost: u64 = field(&facts, "lost")?;
     let count = |code: &str| counts.get(code).copied().unwrap_or(0);
-    let missing: i128 =
-        ["Q", "D", "C"].iter().map(|code| i128::from(done) - i128::from(count(code))).sum();
+    let missing: i128 = ["Q", "D", "C"].iter().map(|code| i128::from(done) - i128::from(count(code))).sum();
     report.table(
         &format!("A load of {IOS} I/Os recorded at full speed ({rate:.0} I/Os a second)"),
         &["", "count"],

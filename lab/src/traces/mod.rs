@@ -141,7 +141,8 @@ fn recorded(
     };
     let (printed, said) = (text(printed), text(said));
     ensure!(ended.is_some_and(|status| status.success()), "tunerd record ended badly: {}", said.trim());
-    serde_json::from_str(&printed).with_context(|| format!("tunerd record printed {printed:?}, expected JSON"))
+    serde_json::from_str(&printed)
+        .with_context(|| format!("tunerd record printed {printed:?}, expected JSON"))
 }
 
 /// Waits until the tracer is switched on for the device.

@@ -90,9 +90,12 @@ pub(super) fn speed(
             }
         }
     }
-    let of = |values: &[f64], pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap_or(f64::NAN);
+    let of =
+        |values: &[f64], pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap_or(f64::NAN);
     report.table(
-        &format!("Reading the recording, {rounds} rounds in turns; wall clock, and processor time of all threads"),
+        &format!(
+            "Reading the recording, {rounds} rounds in turns; wall clock, and processor time of all threads"
+        ),
         &["program", "median ms", "least", "greatest", "processor ms (mean)"],
         runners.iter().map(|runner| {
             [

@@ -204,7 +204,8 @@ impl TimelineChart {
         let ribbon = (y, y + RIBBON);
         let quantities = quantities();
         let bottom = ribbon.1 + quantities.len() as f64 * (CAPTION + PANEL);
-        let whole = Panel { left, right: left + WIDTH, top: ribbon.0, bottom, padding: PADDING, reach: times };
+        let whole =
+            Panel { left, right: left + WIDTH, top: ribbon.0, bottom, padding: PADDING, reach: times };
         let drawn = whole.draw(&mut scene, &ruler, &time);
         let x = |at_s: f64| whole.x(at_s / seconds);
         self.draw_ribbon(&mut scene, &x, ribbon.1);
@@ -214,7 +215,8 @@ impl TimelineChart {
         edge(&mut scene, ribbon.1);
         let mut top = ribbon.1 + CAPTION;
         for quantity in &quantities {
-            let panel = Panel { left, right: left + WIDTH, top, bottom: top + PANEL, padding: PADDING, reach: None };
+            let panel =
+                Panel { left, right: left + WIDTH, top, bottom: top + PANEL, padding: PADDING, reach: None };
             self.draw_quantity(&mut scene, &ruler, &panel, quantity, &x);
             edge(&mut scene, top + PANEL);
             top += CAPTION + PANEL;
@@ -229,7 +231,8 @@ impl TimelineChart {
             )
         });
         let left_out = self.bins.left_out();
-        let left_out = (left_out > 0).then(|| format!("Left out of the chart: {left_out} windows out of order."));
+        let left_out =
+            (left_out > 0).then(|| format!("Left out of the chart: {left_out} windows out of order."));
         let told = self.notes.iter().map(String::as_str);
         let told = told.chain(width.as_deref()).chain(left_out.as_deref());
         scene.height = notes(&mut scene, &ruler, told, drawn) + MARGIN / 2.0;
@@ -293,7 +296,8 @@ impl TimelineChart {
         let caption = quantity.axis.caption();
         // The lines of the time axis run through all panels, and not through words.
         let width = ruler.width(&caption, LABEL, Weight::Regular);
-        let corners = (Point { x: at.x - 3.0, y: at.y - 8.0 }, Point { x: at.x + width + 3.0, y: at.y + 8.0 });
+        let corners =
+            (Point { x: at.x - 3.0, y: at.y - 8.0 }, Point { x: at.x + width + 3.0, y: at.y + 8.0 });
         scene.rectangle(corners.0, corners.1, WHITE);
         scene.text(at, &caption, LABEL, Weight::Regular, Anchor::Start, INK);
         let mut tally = Tally::default();
@@ -303,16 +307,18 @@ impl TimelineChart {
             .iter()
             .filter_map(|(from, to, bin)| {
                 let range = (quantity.of)(bin)?;
-                [range.low, range.mean, range.high].into_iter().all(|value| admit(value).is_some()).then_some((
-                    from, to, range,
-                ))
+                [range.low, range.mean, range.high]
+                    .into_iter()
+                    .all(|value| admit(value).is_some())
+                    .then_some((from, to, range))
             })
             .collect();
         let values = held.iter().flat_map(|(_, _, range)| [range.low, range.high]);
         let always = quantity.always.iter().copied().filter(|_| !held.is_empty());
         let values: Vec<f64> = values.chain(always).collect();
         let upright = Along::Up(PANEL - 2.0 * PADDING);
-        let mut reach = Reach::around(quantity.axis.scale, quantity.origin, values.into_iter(), upright, ruler);
+        let mut reach =
+            Reach::around(quantity.axis.scale, quantity.origin, values.into_iter(), upright, ruler);
         // A panel this low has room for the ticks' own lines only.
         if let Some(reach) = &mut reach {
             reach.faint.clear();

@@ -68,7 +68,9 @@ pub enum RecordError {
     #[error(transparent)]
     Kernel(#[from] kernfs::Error),
     /// The buffer holds entries, and none is in the format that is known.
-    #[error("found {entries} entries in the ring buffer and none of them a record of blktrace as it is known here")]
+    #[error(
+        "found {entries} entries in the ring buffer and none of them a record of blktrace as it is known here"
+    )]
     UnknownEntries {
         /// How many.
         entries: u64,
@@ -197,10 +199,12 @@ fn tracing(rest: &str) -> String {
 fn cpus(kernel: &dyn Kernel) -> Result<Vec<u32>, RecordError> {
     let directory = KPath::sys(tracing("per_cpu"));
     let names = kernel.list(&directory).map_err(|error| RecordError::Unavailable {
-        why: format!("{}: {error} (is tracefs mounted, and are you root?)", kernel.locate(&directory).display()),
+        why: format!(
+            "{}: {error} (is tracefs mounted, and are you root?)",
+            kernel.locate(&directory).display()
+        ),
     })?;
-    let mut cpus: Vec<u32> =
-        names.iter().filter_map(|name| name.strip_prefix("cpu")?.parse().ok()).collect();
+    let mut cpus: Vec<u32> = names.iter().filter_map(|name| name.strip_prefix("cpu")?.parse().ok()).collect();
     cpus.sort_unstable();
     Ok(cpus)
 }
@@ -209,10 +213,15 @@ fn cpus(kernel: &dyn Kernel) -> Result<Vec<u32>, RecordError> {
 fn check(kernel: &dyn Kernel, request: &RecordRequest) -> Result<(), RecordError> {
     let tracers = KPath::sys(tracing("available_tracers"));
     let text = kernel.read(&tracers).map_err(|error| RecordError::Unavailable {
-        why: format!("{}: {error} (is tracefs mounted, and are you root?)", kernel.locate(&tracers).display()),
+        why: format!(
+            "{}: {error} (is tracefs mounted, and are you root?)",
+            kernel.locate(&tracers).display()
+        ),
     })?;
     if !String::from_utf8_lossy(&text).split_whitespace().any(|tracer| tracer == "blk") {
-        return Err(RecordError::Unavailable { why: "this kernel has no blk tracer (CONFIG_BLK_DEV_IO_TRACE)".to_owned() });
+        return Err(RecordError::Unavailable {
+            why: "this kernel has no blk tracer (CONFIG_BLK_DEV_IO_TRACE)".to_owned(),
+        });
     }
     let busy = |what: String| Err(RecordError::Busy { what });
     let tracer = settings::read(kernel, &tracing("current_tracer"))?;
@@ -476,7 +485,10 @@ mod tests {
                 run_dir: dir.path().join("run"),
             };
             let error = Recording::start(kernel, request).unwrap_err();
-            assert!(matches!(error, RecordError::Busy { .. }) && error.to_string().contains(expected), "{error}");
+            assert!(
+                matches!(error, RecordError::Busy { .. }) && error.to_string().contains(expected),
+                "{error}"
+            );
             assert!(!settings::path_of(&dir.path().join("state")).exists());
             let current = std::fs::read_to_string(dir.path().join("sys/kernel/tracing/current_tracer"));
             assert_eq!(current.unwrap(), tracer);

@@ -207,7 +207,8 @@ mod tests {
         for _ in 0..2_000 {
             let bytes: Vec<u8> = (0..512)
                 .map(|_| {
-                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    seed =
+                        seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     (seed >> 56) as u8
                 })
                 .collect();

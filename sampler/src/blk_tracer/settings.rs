@@ -223,7 +223,10 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let bench = Self { kernel: RealKernel::new(Roots::new(dir.path().join("sys"), dir.path().join("proc"))), dir };
+            let bench = Self {
+                kernel: RealKernel::new(Roots::new(dir.path().join("sys"), dir.path().join("proc"))),
+                dir,
+            };
             bench.write("proc/sys/kernel/random/boot_id", "0d6b1c5e-9f0a-4c5d-8f3a-0123456789ab\n");
             bench.write("sys/a", "local [mono] tai\n");
             bench.write("sys/b", "7 (expanded: 1408)\n");
@@ -242,7 +245,8 @@ mod tests {
         }
 
         fn begin(&self) -> Journal {
-            let wanted = [("a", "tai"), ("b", "4096"), ("c", "1")].map(|(path, ours)| (path.to_owned(), ours.to_owned()));
+            let wanted = [("a", "tai"), ("b", "4096"), ("c", "1")]
+                .map(|(path, ours)| (path.to_owned(), ours.to_owned()));
             Journal::begin(&self.kernel, self.dir.path(), "sda", &wanted).unwrap()
         }
     }

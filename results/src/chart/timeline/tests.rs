@@ -66,11 +66,10 @@ fn the_class_of_a_bin_is_that_of_most_of_its_time() {
 #[test]
 fn pauses_stay_empty_and_absurd_times_are_borne() {
     let paused = chart([0.0, 1.0, 100.0].into_iter().map(|at| window(at, 1.0, 5)));
-    assert_eq!(paused.bins.iter().map(|(from, to, _)| (from, to)).collect::<Vec<_>>(), [
-        (0.0, 1.0),
-        (1.0, 2.0),
-        (100.0, 101.0)
-    ]);
+    assert_eq!(
+        paused.bins.iter().map(|(from, to, _)| (from, to)).collect::<Vec<_>>(),
+        [(0.0, 1.0), (1.0, 2.0), (100.0, 101.0)]
+    );
     let jumping = chart([0.0, 1.8e10, 5.0, f64::NAN].into_iter().map(|at| window(at, 1.0, 5)));
     assert_eq!((jumping.bins.len(), jumping.bins.left_out()), (2, 2));
     assert!(jumping.figure().unwrap().svg().unwrap().contains("2 windows out of order"));
