@@ -5,6 +5,7 @@ use crate::run::VirtualClock;
 use block_types::DevNo;
 use sampler::{Completed, ExactCounters, InFlight, ProbeCost, Probing, SourceKind};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 const DEV: DevNo = DevNo::new(7, 7);
 
