@@ -36,8 +36,20 @@ fn a_line_has_the_promised_keys_and_no_others() {
         let mut keys: Vec<&String> = line.as_object().unwrap().keys().collect();
         keys.sort();
         let mut expected = [
-            "start_ns", "end_ns", "reads", "writes", "read_sectors", "write_sectors", "near_share",
-            "mean_gap_sectors", "mean_size_sectors", "type", "pattern", "size", "class", "profile",
+            "start_ns",
+            "end_ns",
+            "reads",
+            "writes",
+            "read_sectors",
+            "write_sectors",
+            "near_share",
+            "mean_gap_sectors",
+            "mean_size_sectors",
+            "type",
+            "pattern",
+            "size",
+            "class",
+            "profile",
         ];
         expected.sort_unstable();
         assert_eq!(keys, expected);

@@ -181,7 +181,7 @@ pub(crate) fn every_format() -> Result<(), Failed> {
     // blktrace's own tools.
     let base = place.base(&disk);
     let dump = place.path("merged");
-    let printed = sh("blkparse", &["-q", "-i", &base, "-d", &dump, "-o", "-"])?;
+    let printed = sh("blkparse", &["-q", "-i", &base, "-d", &dump])?;
     let parsed = place.path("parsed.txt");
     std::fs::write(&parsed, printed + "\n")?;
     let gz = place.path("merged.gz");

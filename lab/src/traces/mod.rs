@@ -98,10 +98,10 @@ fn capture(tunerd: &Tunerd, device: &LoopDevice, out: &Path, context: &Context) 
     };
     let fast = Engine::IoUring { depth: 32, batch: 8 };
     let jobs = [
-        phase("random-reads", Rw::RandRead, 4 << 10, fast, 300_000),
-        phase("sequential-writes", Rw::Write, 64 << 10, Engine::Libaio { depth: 8 }, 40_000),
-        phase("random-writes", Rw::RandWrite, 4 << 10, fast, 250_000),
-        phase("sequential-reads", Rw::Read, 4 << 10, fast, 150_000),
+        phase("random-reads", Rw::RandRead, 4 << 10, fast, 360_000),
+        phase("sequential-writes", Rw::Write, 64 << 10, Engine::Libaio { depth: 8 }, 50_000),
+        phase("random-writes", Rw::RandWrite, 4 << 10, fast, 300_000),
+        phase("sequential-reads", Rw::Read, 4 << 10, fast, 200_000),
     ];
     let facts = recorded(tunerd, device, out, context, || {
         Load::new(device.path(), jobs).run(&context.interrupt).map(|_outcome| ())
@@ -141,7 +141,8 @@ fn recorded(
     };
     let (printed, said) = (text(printed), text(said));
     ensure!(ended.is_some_and(|status| status.success()), "tunerd record ended badly: {}", said.trim());
-    serde_json::from_str(&printed).with_context(|| format!("tunerd record printed {printed:?}, expected JSON"))
+    serde_json::from_str(&printed)
+        .with_context(|| format!("tunerd record printed {printed:?}, expected JSON"))
 }
 
 /// Waits until the tracer is switched on for the device.
