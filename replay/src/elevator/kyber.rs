@@ -13,7 +13,8 @@
 //! second, and the issued ones are looked at first and start it again: so the others wait for 500 samples. The kernel
 //! behaves so, and the simulation follows.
 //!
-//! Simplified: a software queue for each processor is one for all, so that bios of different processors merge.
+//! Simplified: the software queues of the processors are one, so that bios of different processors merge, and requests
+//! of different processors that came together stay in the order in which they came.
 
 use super::{List, Merge};
 use crate::config::KyberKnobs;

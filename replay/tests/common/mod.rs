@@ -7,14 +7,14 @@ use replay::{Host, Io, Source, StreamId, Token};
 use std::collections::VecDeque;
 
 /// A disk whose every command takes the same time, with no more commands at once than it says.
-pub struct FixedDisk {
+pub(crate) struct FixedDisk {
     service: Nanos,
     depth: u32,
     waiting: VecDeque<Completion>,
 }
 
 impl FixedDisk {
-    pub fn new(service: Nanos, depth: u32) -> Self {
+    pub(crate) fn new(service: Nanos, depth: u32) -> Self {
         Self { service, depth, waiting: VecDeque::new() }
     }
 }
@@ -44,15 +44,15 @@ impl DiskModel for FixedDisk {
 }
 
 /// Submissions at given times.
-pub struct Script {
+pub(crate) struct Script {
     batches: VecDeque<(u64, Vec<Io>)>,
-    pub done: Vec<u64>,
-    pub done_at: Vec<(u64, Nanos)>,
+    pub(crate) done: Vec<u64>,
+    pub(crate) done_at: Vec<(u64, Nanos)>,
 }
 
 impl Script {
     /// In the order of time.
-    pub fn new(batches: Vec<(u64, Vec<Io>)>) -> Self {
+    pub(crate) fn new(batches: Vec<(u64, Vec<Io>)>) -> Self {
         Self { batches: batches.into(), done: Vec::new(), done_at: Vec::new() }
     }
 }
@@ -75,12 +75,12 @@ impl Source for Script {
 }
 
 /// Many small writes at time zero, each of its own stream's.
-pub struct AtOnce {
+pub(crate) struct AtOnce {
     left: u64,
 }
 
 impl AtOnce {
-    pub fn new(count: u64) -> Self {
+    pub(crate) fn new(count: u64) -> Self {
         Self { left: count }
     }
 }
@@ -102,13 +102,13 @@ impl Source for AtOnce {
 }
 
 /// A disk of `capacity` behind a driver's queue of `depth`.
-pub fn host(capacity: Bytes, depth: u32, rotational: bool) -> Host {
+pub(crate) fn host(capacity: Bytes, depth: u32, rotational: bool) -> Host {
     let traits = DeviceTraits { rotational, queue_depth: depth, volatile_write_cache: true };
     Host::new(traits, capacity)
 }
 
 /// A scheduler and its knobs.
-pub fn settings(elevator: Elevator, knobs: &[(Knob, u64)]) -> Settings {
+pub(crate) fn settings(elevator: Elevator, knobs: &[(Knob, u64)]) -> Settings {
     let mut settings = Settings::new();
     settings.set(Knob::Scheduler, KnobValue::Elevator(elevator));
     for &(knob, value) in knobs {

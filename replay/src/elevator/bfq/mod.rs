@@ -16,8 +16,9 @@
 //!
 //! # Simplified
 //!
-//! No cgroups: all queues are in the root group. No merging of queues whose processes work together, no injection of
-//! other queues' requests while the disk is kept idle, no wakers, no soft real-time detection, no levels within a
+//! No cgroups: all queues are in the root group. Queues are merged for good where their processes began within 180 ms of
+//! one another (as fio's jobs do), 600 ms later and unless idling pays for them; but not for working side by side on the
+//! disk, which the kernel would undo again. No injection of other queues' requests while the disk is kept idle, no wakers, no soft real-time detection, no levels within a
 //! priority class, one actuator. Whether a queue is bound by I/O is taken from its thinking alone.
 
 mod queue;
@@ -43,6 +44,8 @@ const FAVOURED_SECTORS: u64 = 120_000;
 /// Queues that begin within this of one another are a burst; so many are a large one.
 const BURST_NS: u64 = 180_000_000;
 const LARGE_BURST: usize = 8;
+/// A queue that begins within [`BURST_NS`] of another may be merged with it for good, after this.
+const STABLE_NS: u64 = 600_000_000;
 /// The idle class is served at least so often.
 const IDLE_CLASS_NS: u64 = 200_000_000;
 /// In-flight requests that show that the disk has a queue, and how many looks decide.
@@ -88,6 +91,8 @@ pub(crate) struct Bfq {
     has_depth: Option<bool>,
     most_in_driver: u64,
     looks: u32,
+    /// The queue that those which begin soon after it are merged with.
+    first_begun: Option<u32>,
     burst: Vec<u32>,
     burst_at: u64,
     is_large_burst: bool,
@@ -116,6 +121,7 @@ impl Bfq {
             has_depth: None,
             most_in_driver: 0,
             looks: 0,
+            first_begun: None,
             burst: Vec::new(),
             burst_at: 0,
             is_large_burst: false,
@@ -132,19 +138,62 @@ impl Bfq {
         (id != NIL).then_some(id as usize)
     }
 
-    fn queue_for(&mut self, stream: u32, sync: bool, class: usize) -> usize {
+    /// The queue that a request goes to.
+    fn queue_for(&mut self, stream: u32, sync: bool, class: usize, now: u64) -> usize {
         let stream = stream as usize;
         if stream >= self.of_stream.len() {
             self.of_stream.resize(stream + 1, NIL);
         }
-        let place = if sync { &mut self.of_stream[stream] } else { &mut self.asynchronous[class] };
-        if *place == NIL {
-            *place = self.queues.len() as u32;
-            self.queues.push(Queue::new(class, sync, &self.rate));
+        let known = if sync { self.of_stream[stream] } else { self.asynchronous[class] };
+        let id = match known {
+            NIL => self.begin(sync, class, now),
+            known if sync => self.merged(known as usize, now) as u32,
+            known => known,
+        };
+        if sync {
+            self.of_stream[stream] = id;
+        } else {
+            self.asynchronous[class] = id;
         }
-        let id = *place as usize;
-        self.queues[id].class = class;
+        self.queues[id as usize].class = class;
+        id as usize
+    }
+
+    /// A new queue; or, on a disk that neither rotates nor needs to be fed one at a time, that of a process which
+    /// began just before.
+    fn begin(&mut self, sync: bool, class: usize, now: u64) -> u32 {
+        let id = self.queues.len() as u32;
+        let mut queue = Queue::new(class, sync, now, &self.rate);
+        if sync {
+            let first = self.first_begun.filter(|&first| {
+                let first = &self.queues[first as usize];
+                first.class == class && now <= first.begun + STABLE_NS
+            });
+            match first {
+                None => self.first_begun = Some(id),
+                Some(first) if now > self.queues[first as usize].begun + BURST_NS => {}
+                Some(first) if self.is_deep_flash() => return first,
+                Some(first) => queue.merges_with = Some(first),
+            }
+        }
+        self.queues.push(queue);
         id
+    }
+
+    const fn is_deep_flash(&self) -> bool {
+        !self.knobs.rotational && matches!(self.has_depth, Some(true))
+    }
+
+    /// The queue that this one was merged with, or is now, or itself.
+    fn merged(&mut self, id: usize, now: u64) -> usize {
+        let queue = &self.queues[id];
+        let Some(other) = queue.merges_with.filter(|_| now > queue.begun + STABLE_NS) else { return id };
+        if self.is_deep_flash() {
+            return id;
+        }
+        let stays = self.idling_pays(id);
+        self.queues[id].merges_with = None;
+        if stays { id } else { other as usize }
     }
 
     pub(crate) fn try_merge(&mut self, pool: &mut Pool, bio: u32, freed: &mut Freed) -> Option<Merge> {
@@ -202,7 +251,7 @@ impl Bfq {
 
     pub(crate) fn insert(&mut self, pool: &mut Pool, request: u32, now: u64, freed: &mut Freed) {
         let of = *pool.request(request);
-        let id = self.queue_for(of.stream, of.sync, of.priority.index());
+        let id = self.queue_for(of.stream, of.sync, of.priority.index(), now);
         if of.kind.merges()
             && let Some(before) = self.queues[id].sorted.before(of.sector)
             && merge::can_join(pool, before, request, self.max_sectors)

@@ -27,6 +27,9 @@ struct Thinking {
 /// A queue.
 #[derive(Debug)]
 pub(super) struct Queue {
+    pub(super) begun: u64,
+    /// The queue that it is to be merged with.
+    pub(super) merges_with: Option<u32>,
     pub(super) class: usize,
     pub(super) sync: bool,
     pub(super) sorted: Sorted,
@@ -70,8 +73,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(class: usize, sync: bool, rate: &Rate) -> Self {
+    pub(super) fn new(class: usize, sync: bool, now: u64, rate: &Rate) -> Self {
         Self {
+            begun: now,
+            merges_with: None,
             class,
             sync,
             sorted: Sorted::default(),
