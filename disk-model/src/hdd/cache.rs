@@ -50,7 +50,9 @@ pub(super) struct Extent {
 /// What is dirty.
 #[derive(Clone, Debug)]
 pub(super) struct Dirty {
-    pub(super) extents: Vec<Extent>,
+    extents: Vec<Extent>,
+    /// Where each of them begins and ends: what every command is compared with, close together.
+    spans: Vec<(u64, u64)>,
     /// Extents that are on their way to the platter: one or none.
     leaving: usize,
     /// Sectors of them, and of the one that is on its way to the platter.
@@ -68,6 +70,7 @@ impl Dirty {
     pub(super) fn new(most_sectors: u64, most_extents: usize, pressure_percent: u64) -> Self {
         Self {
             extents: Vec::new(),
+            spans: Vec::new(),
             leaving: 0,
             sectors: 0,
             largest: LARGEST_EXTENT,
@@ -84,17 +87,17 @@ impl Dirty {
             return true;
         }
         let room = self.sectors == 0 || self.sectors + sectors <= self.most_sectors;
-        let before = self
-            .extents
-            .iter()
-            .position(|extent| extent.range.end == sector && end - extent.range.sector <= self.largest);
+        let before = self.spans.iter().position(|&(from, to)| to == sector && end - from <= self.largest);
         match before {
             Some(index) if room => {
                 let range = &mut self.extents[index].range;
                 *range = Range::new(geometry, range.sector, end - range.sector);
+                self.spans[index].1 = range.end;
             }
             None if room && self.extents.len() + self.leaving < self.most_extents => {
-                self.extents.push(Extent { range: Range::new(geometry, sector, sectors), number });
+                let range = Range::new(geometry, sector, sectors);
+                self.spans.push((range.sector, range.end));
+                self.extents.push(Extent { range, number });
             }
             _ => return false,
         }
@@ -104,12 +107,17 @@ impl Dirty {
 
     /// Whether all of it is dirty, and so in the buffer.
     pub(super) fn holds(&self, sector: u64, end: u64) -> bool {
-        self.extents.iter().any(|extent| extent.range.sector <= sector && end <= extent.range.end)
+        self.spans.iter().any(|&(from, to)| from <= sector && end <= to)
+    }
+
+    pub(super) fn extents(&self) -> &[Extent] {
+        &self.extents
     }
 
     /// Takes an extent out, to be written.
     pub(super) fn leave(&mut self, index: usize) -> Extent {
         self.leaving += 1;
+        self.spans.swap_remove(index);
         self.extents.swap_remove(index)
     }
 

@@ -175,7 +175,10 @@ impl HardDisk {
             self.overwrite(sector.0, sector.0 + sectors.0);
             self.complete(self.now + self.link_time(sectors.0), id);
         }
-        let oldest = self.dirty.extents.iter().map(|extent| extent.number).min().unwrap_or(u64::MAX);
+        if self.flushes.is_empty() {
+            return;
+        }
+        let oldest = self.dirty.extents().iter().map(|extent| extent.number).min().unwrap_or(u64::MAX);
         while let Some(&flush) = self.flushes.front()
             && flush.mark < oldest
         {
@@ -189,7 +192,7 @@ impl HardDisk {
         while self.active.is_none() {
             self.wake = self.queue.iter().map(|queued| queued.ready).filter(|&ready| ready > self.now).min();
             let Some(next) = self.choose() else {
-                if self.queue.is_empty() && !self.dirty.extents.is_empty() {
+                if self.queue.is_empty() && !self.dirty.extents().is_empty() {
                     self.wake = Some(self.last_activity + self.destage_idle);
                 }
                 return;
@@ -220,13 +223,7 @@ impl HardDisk {
             return Some(overdue);
         }
         self.aged = false;
-        let queued = self
-            .queue
-            .iter()
-            .enumerate()
-            .filter(|(_, queued)| queued.ready <= self.now)
-            .map(|(index, queued)| (self.start_of(&queued.range, queued.write, head, self.margin), index))
-            .min();
+        let queued = self.nearest_queued(head);
         let idle = self.queue.is_empty() && self.now >= self.last_activity + self.destage_idle;
         let pressed = !self.stalled.is_empty() || !self.flushes.is_empty() || self.dirty.presses();
         let dirty = if idle || pressed { self.nearest_dirty(head, u64::MAX) } else { None };
@@ -252,10 +249,61 @@ impl HardDisk {
         self.nearest_dirty(head, flush.mark).map(|(_, index)| Next::Dirty(index))
     }
 
+    /// The queued command that the head can start on first, and when.
+    fn nearest_queued(&self, head: Head) -> Option<(u64, usize)> {
+        // There is nothing to choose where only one command waits.
+        if let [only] = self.queue.as_slice() {
+            let start = if self.dirty.extents().is_empty() {
+                self.now
+            } else {
+                self.start_of(&only.range, only.write, head, self.margin)
+            };
+            return (only.ready <= self.now).then_some((start, 0));
+        }
+        let ready = self.queue.iter().enumerate().filter(|(_, queued)| queued.ready <= self.now);
+        self.nearest(ready.map(|(index, queued)| (index, &queued.range, queued.write)), head)
+    }
+
     /// The dirty data, of writes up to a number, that the head can start on first, and when.
     fn nearest_dirty(&self, head: Head, last: u64) -> Option<(u64, usize)> {
-        let extents = self.dirty.extents.iter().enumerate().filter(|(_, extent)| extent.number <= last);
-        extents.map(|(index, extent)| (self.start_of(&extent.range, true, head, self.margin), index)).min()
+        let extents = self.dirty.extents().iter().enumerate().filter(|(_, extent)| extent.number <= last);
+        self.nearest(extents.map(|(index, extent)| (index, &extent.range, true)), head)
+    }
+
+    /// Of ranges with their numbers the one that the head can start on first; the lower number where two are equal.
+    fn nearest<'a>(
+        &self,
+        ranges: impl Iterator<Item = (usize, &'a Range, bool)>,
+        head: Head,
+    ) -> Option<(u64, usize)> {
+        let mut nearest = None;
+        for (index, range, write) in ranges {
+            let is_streamed = !write && self.stream.as_ref().is_some_and(|stream| stream.covers(range));
+            // The arm alone may take longer than the best so far takes with the platter.
+            if let Some((start, _)) = nearest
+                && !is_streamed
+                && self.now + self.positioning(range, write, head, self.margin) > start
+            {
+                continue;
+            }
+            let candidate = (self.start_of(range, write, head, self.margin), index);
+            if nearest.is_none_or(|nearest| candidate < nearest) {
+                nearest = Some(candidate);
+            }
+        }
+        nearest
+    }
+
+    /// How long the arm takes to a range, with a margin for what is not known of the seek.
+    fn positioning(&self, range: &Range, write: bool, head: Head, margin: u64) -> u64 {
+        match range.place.track.abs_diff(head.track) {
+            0 => 0,
+            1 => self.curve.time(0),
+            _ => {
+                let settle = if write { self.write_settle } else { 0 };
+                self.curve.time(range.place.radius.abs_diff(head.radius)) + settle + margin
+            }
+        }
     }
 
     /// The first of the queued commands that lie directly one behind the other, up to this one. To start in the middle
@@ -283,17 +331,12 @@ impl HardDisk {
         {
             return stream.time_of(range.place.passed_ns).max(self.now);
         }
-        let positioning = match range.place.track.abs_diff(head.track) {
-            0 => 0,
-            1 => self.curve.time(0),
-            _ => {
-                let settle = if write { self.write_settle } else { 0 };
-                self.curve.time(range.place.radius.abs_diff(head.radius)) + settle + margin
-            }
-        };
+        let positioning = self.positioning(range, write, head, margin);
         let revolution = self.geometry.revolution_ns;
         let there = self.now + positioning;
-        let turn = (range.angle_ns + revolution - there % revolution) % revolution;
+        // Both angles are below a revolution, so that this needs no second division.
+        let ahead = range.angle_ns + revolution - there % revolution;
+        let turn = if ahead >= revolution { ahead - revolution } else { ahead };
         if revolution - turn <= ROUNDING_NS { there } else { there + turn }
     }
 
@@ -431,7 +474,7 @@ impl DiskModel for HardDisk {
             }
             Command::Flush => {
                 let writing = self.active.is_some_and(|active| active.extent.is_some());
-                if writing || !self.dirty.extents.is_empty() {
+                if writing || !self.dirty.extents().is_empty() {
                     self.flushes.push_back(Flush { id, mark: self.submitted, arrived: self.now });
                 } else {
                     self.complete(done, id);
