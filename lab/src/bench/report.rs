@@ -110,7 +110,7 @@ impl Report {
         let seed = self.facts.get("seed").and_then(Value::as_u64);
         let meta = Meta {
             title: self.title.clone(),
-            shows: self.notes.iter().map(|note| format!("- {note}")).collect::<Vec<_>>().join("\n"),
+            shows: self.shows(),
             command,
             seed,
             kernel: format!("Linux {}", host.kernel),
@@ -134,15 +134,39 @@ impl Report {
     /// # Errors
     ///
     /// Where it cannot be written.
-    pub fn finish(&mut self, run: Run) -> Result<()> {
+    pub fn finish(&mut self, mut run: Run) -> Result<()> {
+        run.shows(&self.shows())?;
         self.recorded = Some(self.exhibit(run)?);
         Ok(())
+    }
+
+    /// Writes the charts as SVG and PNG into a directory; answers the files.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be written.
+    pub fn write_figures(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for (stem, figure) in &self.figures {
+            figure.write(directory, stem)?;
+            files.extend(["svg", "png"].map(|kind| directory.join(format!("{stem}.{kind}"))));
+        }
+        Ok(files)
+    }
+
+    /// Drops all bounds: for a look at something, which none of them is about.
+    pub fn drop_verdicts(&mut self) {
+        self.verdicts.clear();
     }
 
     /// Where the run is recorded already.
     #[must_use]
     pub fn recorded(&self) -> Option<&Path> {
         self.recorded.as_deref()
+    }
+
+    fn shows(&self) -> String {
+        self.notes.iter().map(|note| format!("- {note}")).collect::<Vec<_>>().join("\n")
     }
 
     fn exhibit(&self, mut run: Run) -> Result<PathBuf> {

@@ -14,6 +14,8 @@ use crate::bench::sysfs::Queue;
 use crate::bench::tunerd::Tunerd;
 use anyhow::{Context as _, Result, ensure};
 use block_types::{Bytes, Elevator, Knob, KnobValue, Nanos, Settings};
+use disk_model::Params;
+use disk_model::hdd::WriteCache;
 use emulated_disk::{EmulatedDisk, Model, Spec};
 use genetic::GeneSpec;
 use kernfs::{Disk, Kernel, RealKernel, Roots};
@@ -31,17 +33,17 @@ use tunerd::engine::GeneMap;
 /// The genes: those whose writing does not hold up the queue. A change of the others costs up to a second each time,
 /// which would be most of a child's life. Of `async_depth`, lowered and raised again under load, queues stood still for
 /// seconds (Linux 6.18, loop driver): slices without a byte, in default settings too.
-pub(super) const GENES: [&str; 6] =
+pub(crate) const GENES: [&str; 6] =
     ["fifo_batch", "writes_starved", "read_expire", "write_expire", "front_merges", "read_ahead_kb"];
 
 /// The scheduler in force: what the kernel gives a disk of this kind.
-pub(super) const SCHEDULER: Elevator = Elevator::MqDeadline;
+pub(crate) const SCHEDULER: Elevator = Elevator::MqDeadline;
 /// As many requests as the kernel gives a SATA disk: twice the depth of its command queue.
 const REQUESTS: &str = "64";
 const SIZE: Bytes = Bytes(16 << 30);
 
 /// A disk that the experiment may overwrite.
-pub(super) enum Victim {
+pub(crate) enum Victim {
     /// Made for it, and gone with it.
     Emulated(EmulatedDisk),
     /// Given by the user, with what its queue was.
@@ -49,14 +51,14 @@ pub(super) enum Victim {
 }
 
 impl Victim {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Emulated(disk) => disk.path(),
             Self::Given { path, .. } => path,
         }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Emulated(disk) => disk.name(),
             Self::Given { name, .. } => name,
@@ -64,9 +66,19 @@ impl Victim {
     }
 }
 
+impl Victim {
+    /// Gives it back: one that was made is gone then.
+    pub(crate) fn detach(self) -> Result<()> {
+        match self {
+            Self::Emulated(disk) => Ok(disk.detach()?),
+            Self::Given { .. } => Ok(()),
+        }
+    }
+}
+
 /// How to get a disk.
 #[derive(Clone, Debug)]
-pub(super) enum Supply {
+pub(crate) enum Supply {
     /// Emulate one of this model, with a queue so deep.
     Emulate { model: Model, queue_depth: u32 },
     /// The one that was given.
@@ -74,7 +86,32 @@ pub(super) enum Supply {
 }
 
 impl Supply {
-    pub(super) fn disk(&self, seed: u64) -> Result<Victim> {
+    /// The emulated hard disk of the experiment and the demo.
+    pub(crate) fn hard_disk() -> Result<Self> {
+        Self::emulated("hdd-7200", false, 4)
+    }
+
+    /// Emulated disks of a model, a hard disk's write cache on or off.
+    pub(crate) fn emulated(model: &str, write_cache: bool, queue_depth: u32) -> Result<Self> {
+        let mut model = Model::named(model)?;
+        if let (false, Model::Disk { name, params: Params::Hdd(hdd) }) = (write_cache, &mut model) {
+            hdd.write_cache = WriteCache::WriteThrough;
+            name.push_str(", its write cache off");
+        }
+        Ok(Self::Emulate { model, queue_depth })
+    }
+
+    /// In words.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Emulate { model, queue_depth } => {
+                format!("an emulated {} with a queue of {queue_depth}", model.name())
+            }
+            Self::Given { path, .. } => path.display().to_string(),
+        }
+    }
+
+    pub(crate) fn disk(&self, seed: u64) -> Result<Victim> {
         let victim = match self {
             Self::Emulate { model, queue_depth } => {
                 let mut spec = Spec::new(model.clone(), SIZE);
@@ -96,7 +133,7 @@ impl Supply {
 }
 
 /// The genes of both ranges on a disk, and its settings.
-pub(super) fn genes(victim: &Victim) -> Result<BTreeMap<Ranges, Vec<GeneSpec>>> {
+pub(crate) fn genes(victim: &Victim) -> Result<BTreeMap<Ranges, Vec<GeneSpec>>> {
     let kernel: Arc<dyn Kernel> = Arc::new(RealKernel::new(Roots::live()));
     let offer = Offer::read(&Disk::open(kernel, victim.name())?)?;
     Ranges::ALL
@@ -113,7 +150,7 @@ pub(super) fn genes(victim: &Victim) -> Result<BTreeMap<Ranges, Vec<GeneSpec>>> 
 }
 
 /// Starts a workload and waits for its first I/O; answers when that was.
-fn begin(context: &Context, workload: &str, victim: &Victim) -> Result<(Running, Nanos)> {
+pub(crate) fn begin(context: &Context, workload: &str, victim: &Victim) -> Result<(Running, Nanos)> {
     let idle = Activity::read(victim.name())?;
     let mut running = Running::start(workload, victim.path())?;
     let began = context.interrupt.wait_until(Duration::from_secs(30), Duration::from_millis(1), || {
@@ -231,11 +268,11 @@ pub(super) fn cells(
     })
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) fn join(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+pub(crate) fn join(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
     thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread panicked")))
 }
 
@@ -249,7 +286,7 @@ const SETTLE: Duration = Duration::from_millis(1_000);
 const SLICE: Duration = Duration::from_millis(3_000);
 
 /// Steps of the measuring of one workload, for progress.
-pub(super) fn steps(ranges: &[Ranges]) -> usize {
+pub(crate) fn steps(ranges: &[Ranges]) -> usize {
     let sweep: usize = SWEEP.iter().filter(|(of, _)| ranges.contains(of)).map(|(_, count)| count).sum();
     sweep + ranges.len() * (BEST_OF_SWEEP + 1) * HELD_OUT
 }
@@ -258,7 +295,7 @@ pub(super) fn steps(ranges: &[Ranges]) -> usize {
 const ALONE: usize = 4;
 
 /// The default's rate on one disk alone: what the rates of several at once are compared with.
-pub(super) fn alone(context: &Context, supply: &Supply, journal: &mut Journal) -> Result<()> {
+pub(crate) fn alone(context: &Context, supply: &Supply, journal: &mut Journal) -> Result<()> {
     for workload in HOSTILE_ORDER {
         let there = |slice: &&Slice| slice.purpose == Purpose::Alone && slice.workload == workload;
         if journal.slices().filter(there).count() >= ALONE {
@@ -350,7 +387,7 @@ pub(super) fn measure(
 }
 
 /// The default of every gene.
-pub(super) fn defaults(specs: &[GeneSpec]) -> Settings {
+pub(crate) fn defaults(specs: &[GeneSpec]) -> Settings {
     let mut settings = Settings::new();
     for spec in specs {
         if let Ok(knob) = spec.name.parse::<Knob>() {
@@ -361,7 +398,7 @@ pub(super) fn defaults(specs: &[GeneSpec]) -> Settings {
 }
 
 /// Puts genes in force; read-ahead last, which others reset.
-pub(super) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
+pub(crate) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
     let queue = Queue::of(victim.name());
     for last in [false, true] {
         for setting in settings.iter().filter(|setting| (setting.knob == Knob::ReadAheadKb) == last) {
@@ -374,10 +411,15 @@ pub(super) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Bytes a second over one slice.
-pub(super) fn slice(context: &Context, victim: &Victim) -> Result<f64> {
+/// Bytes a second over one slice of the sweep.
+fn slice(context: &Context, victim: &Victim) -> Result<f64> {
+    slice_of(context, victim, SLICE)
+}
+
+/// Bytes a second over a slice of this length.
+pub(crate) fn slice_of(context: &Context, victim: &Victim, length: Duration) -> Result<f64> {
     let (from, before) = (monotonic(), Activity::read(victim.name())?);
-    context.interrupt.sleep(SLICE)?;
+    context.interrupt.sleep(length)?;
     let (to, after) = (monotonic(), Activity::read(victim.name())?);
     let sectors = (after.read_sectors - before.read_sectors) + (after.write_sectors - before.write_sectors);
     Ok(sectors as f64 * 512.0 / (to - from).as_secs_f64())

@@ -133,7 +133,7 @@ const STUDENT: [f64; 15] = [
 ];
 
 /// Mean of logs with its 95 % interval, as multiples; `None` of fewer than two.
-fn interval(logs: &[f64]) -> Option<(f64, f64, f64)> {
+pub(crate) fn interval(logs: &[f64]) -> Option<(f64, f64, f64)> {
     let count = logs.len();
     let middle = mean(logs)?;
     let spread = logs.iter().map(|log| (log - middle).powi(2)).sum::<f64>() / (count.checked_sub(1)? as f64);

@@ -11,7 +11,7 @@ pub mod definitions;
 pub mod fake_clock;
 pub mod journal;
 pub mod judge;
-mod live;
+pub(crate) mod live;
 pub mod measure;
 pub mod measured;
 pub mod plan;
@@ -28,9 +28,6 @@ use crate::Context;
 use crate::bench::report::Report;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use disk_model::Params;
-use disk_model::hdd::WriteCache;
-use emulated_disk::Model;
 use fake_clock::Synthetic;
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{Journal, Plan, Row};
@@ -112,6 +109,25 @@ pub struct Options {
 }
 
 impl Options {
+    /// A quick look in virtual time.
+    #[must_use]
+    pub fn in_virtual_time(strategies: Vec<String>, seeds: u64, passes: u64, visit: u64) -> Self {
+        Self {
+            backend: Backend::FakeClock,
+            strategies,
+            seeds,
+            passes,
+            visit,
+            model: "hdd-7200".to_owned(),
+            write_cache: false,
+            queue_depth: 4,
+            at_once: 1,
+            device: None,
+            overwrite_all_data: false,
+            resume: None,
+        }
+    }
+
     fn strategies(&self) -> Vec<Strategy> {
         if self.strategies.is_empty() {
             return plan::STRATEGIES.to_vec();
@@ -141,21 +157,13 @@ impl Options {
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
     match options.backend {
         Backend::FakeClock => virtual_time(context, options),
-        Backend::Emulated => on_disks(context, options, &emulated(options)?),
+        Backend::Emulated => on_disks(
+            context,
+            options,
+            &Supply::emulated(&options.model, options.write_cache, options.queue_depth)?,
+        ),
         Backend::Device => on_disks(context, &Options { at_once: 1, ..options.clone() }, &given(options)?),
     }
-}
-
-/// Emulated disks, as the options want them.
-fn emulated(options: &Options) -> Result<Supply> {
-    let mut model = Model::named(&options.model)?;
-    if let (false, Model::Disk { name, params }) = (options.write_cache, &mut model) {
-        if let Params::Hdd(hdd) = params {
-            hdd.write_cache = WriteCache::WriteThrough;
-            name.push_str(", its write cache off");
-        }
-    }
-    Ok(Supply::Emulate { model, queue_depth: options.queue_depth })
 }
 
 /// The given device, if its data may be overwritten.
@@ -182,12 +190,7 @@ fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Rep
         .into_iter()
         .filter(|ranges| options.strategies().iter().any(|strategy| strategy.ranges == *ranges))
         .collect();
-    let device = match supply {
-        Supply::Emulate { model, queue_depth } => {
-            format!("an emulated {} with a queue of {queue_depth}", model.name())
-        }
-        Supply::Given { path, .. } => path.display().to_string(),
-    };
+    let device = supply.describe();
     let plan = Plan {
         backend: options.backend.name().to_owned(),
         strategies: options.strategies().iter().map(|strategy| strategy.name.to_owned()).collect(),

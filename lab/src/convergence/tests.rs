@@ -7,20 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 fn options(resume: Option<&Path>) -> Options {
-    Options {
-        backend: Backend::FakeClock,
-        strategies: vec!["moilanen-at-once".to_owned()],
-        seeds: 2,
-        passes: 2,
-        visit: 40,
-        model: "hdd-7200".to_owned(),
-        write_cache: false,
-        queue_depth: 4,
-        at_once: 1,
-        device: None,
-        overwrite_all_data: false,
-        resume: resume.map(Path::to_owned),
-    }
+    let strategies = vec!["moilanen-at-once".to_owned()];
+    Options { resume: resume.map(Path::to_owned), ..Options::in_virtual_time(strategies, 2, 2, 40) }
 }
 
 fn context(root: &Path) -> Context {

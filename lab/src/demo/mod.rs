@@ -1,33 +1,52 @@
-//! The demo: `tunerd` tunes a loop device under alternating workloads, and what came of it.
+//! The demo: `tunerd` on an emulated hard disk under two workloads that come back, and what came of it.
 
+mod chart;
 mod check;
 mod live;
-mod story;
+mod published;
 mod synthetic;
 
 use crate::Context;
 use crate::bench::report::Report;
 use anyhow::Result;
 use clap::Args;
+use std::path::PathBuf;
 
 /// Options of the demo.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// How long tunerd runs, s
-    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(30..=86_400))]
-    pub seconds: u64,
-    /// Visits of the workloads in that time
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(2..=1_000))]
-    pub visits: u32,
+    /// Seconds of each visit; each of two workloads has two
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(5..=86_400))]
+    pub visit: u64,
     /// Seed of tunerd's random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Run on the fake kernel with a synthetic workload, as is done without root
+    /// Run in virtual time on made-up landscapes, as is done without root
     #[arg(long)]
     pub simulated: bool,
+    /// Where the charts go [default: a new directory in that for temporary files]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub charts: Option<PathBuf>,
 }
 
-/// Runs the demo: live as root, else simulated.
+/// What to do next, for whoever has a disk of their own.
+const NEXT: &str =
+    "On a real disk: `tunerd doctor` says what works here, `tunerd advise` what to do for each disk.";
+
+impl Options {
+    /// The directory of the charts, made.
+    fn directory(&self) -> Result<PathBuf> {
+        match &self.charts {
+            Some(directory) => {
+                std::fs::create_dir_all(directory)?;
+                Ok(directory.clone())
+            }
+            None => Ok(tempfile::Builder::new().prefix("tunerd-demo-").tempdir()?.keep()),
+        }
+    }
+}
+
+/// Runs the demo: live as root, else in virtual time.
 ///
 /// # Errors
 ///
@@ -37,8 +56,10 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         return synthetic::run(context, options);
     }
     if !rustix::process::geteuid().is_root() {
-        context.say("Not root: the demo runs SIMULATED, on a fake kernel with a made-up workload.");
-        context.say("On a real loop device: sudo make demo");
+        context.say(
+            "Not root: the demo runs SIMULATED, on a fake kernel with made-up workloads in virtual time.",
+        );
+        context.say("On an emulated disk under the real kernel's schedulers: sudo make demo");
         return synthetic::run(context, options);
     }
     live::run(context, options)

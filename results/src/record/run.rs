@@ -126,6 +126,16 @@ impl Run {
         Ok(())
     }
 
+    /// Says what the run shows and what it does not, in Markdown: what is known only when the rows are there.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`].
+    pub fn shows(&mut self, text: &str) -> Result<(), RecordError> {
+        self.go_on()?;
+        text.clone_into(&mut self.manifest.meta.shows);
+        self.describe()
+    }
+
     /// Writes `<stem>.csv` and shows the table in the README, in the place of one of the same stem if there is one.
     ///
     /// # Errors
