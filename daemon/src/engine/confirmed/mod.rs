@@ -44,7 +44,9 @@ use thrash::{Ruling, Thrash, ThrashLimits};
 use trials::{Due, TrialError, Void};
 
 /// The name under which a chapter stands whose source cannot tell fingerprints.
-const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
+/// The name of the chapter of what changes too often to be followed.
+pub const UNSTEADY: &str = "unsteady";
 /// How long the incumbent rests between two decisions while exploring pauses.
 const REST: Nanos = Nanos::from_millis(5_000);
 /// The specification's settling time; what is shorter counts no completions either.
@@ -84,8 +86,6 @@ enum Phase {
     TakingBack { task: Task, open: Box<OpenSlice> },
     /// Nothing arrives: the incumbent is in force.
     Parked { since: Box<Sample> },
-    /// The fingerprint changes too often: the default is in force.
-    Settled,
     /// Paused; whether anything had begun before.
     Held { begun: bool },
 }
@@ -200,6 +200,9 @@ impl Confirmed {
     }
 
     fn name(&self) -> String {
+        if self.thrash.is_settled() {
+            return UNSTEADY.to_owned();
+        }
         self.class.map_or(UNKNOWN, Class::name).to_owned()
     }
 
@@ -209,6 +212,11 @@ impl Confirmed {
             class: class.to_owned(),
             scheduler: self.genes.scheduler_name().to_owned(),
         }
+    }
+
+    /// The fingerprint that is tuned for; `None` where there is none, or it changes too often.
+    const fn scene(&self) -> Option<Class> {
+        if self.thrash.is_settled() { None } else { self.class }
     }
 
     /// The seed of a fingerprint's random choices: FNV-1a of its name, mixed in.
@@ -314,6 +322,12 @@ impl Confirmed {
     /// Looks at a sample.
     pub(super) fn sample(&mut self, now: Nanos, sample: &Sample, actions: &mut Vec<Action>) {
         let quiet = self.last_sample.as_ref().is_none_or(|last| idle(last, sample));
+        if self.thrash.is_calm(now) && !matches!(self.phase, Phase::Held { .. }) {
+            self.interrupt(now, Void::FingerprintChanged, actions);
+            self.thrash.reset();
+            actions.push(report(Event::Calm { at_ns: now.0 }));
+            self.put_home(now, Reason::Incumbent, actions);
+        }
         match &self.phase {
             Phase::Waiting if !quiet && sample.bios.is_none() => {
                 self.put_home(now, Reason::Incumbent, actions);
@@ -331,10 +345,6 @@ impl Confirmed {
                 self.rest_for(now, self.dwell());
             }
             Phase::Measuring { .. } => self.look(sample, actions),
-            Phase::Settled if self.thrash.calmed(now) => {
-                actions.push(report(Event::Calm { at_ns: now.0 }));
-                self.put_home(now, Reason::Incumbent, actions);
-            }
             _ => {}
         }
         self.last_sample = Some(Box::new(sample.clone()));
@@ -358,29 +368,23 @@ impl Confirmed {
             self.class = Some(change.to);
             return;
         }
+        if self.thrash.is_settled() {
+            // It is one kind of work while it changes so: its slices go on.
+            self.thrash.changed(now);
+            self.class = Some(change.to);
+            return;
+        }
         self.interrupt(now, Void::FingerprintChanged, actions);
-        let followed = !matches!(self.phase, Phase::Settled);
-        if followed {
-            actions.push(Action::Keep);
-        }
+        actions.push(Action::Keep);
         self.class = Some(change.to);
-        match self.thrash.changed(now) {
-            Ruling::Follow => {
-                actions.push(Action::LookForForeign);
-                self.put_home(now, Reason::Incumbent, actions);
-            }
-            Ruling::Settle => {
-                let per_minute = self.config.confirmed.changes_per_minute;
-                actions.push(report(Event::CalmDown { at_ns: now.0, changes_per_minute: per_minute }));
-                self.phase = Phase::Settled;
-                let defaults = self.defaults();
-                actions.push(Action::Mark(None));
-                if !self.is_in_force(&defaults) {
-                    self.apply(defaults, Reason::TooManyChanges, actions);
-                }
-            }
-            Ruling::Stay => {}
+        if self.thrash.changed(now) == Ruling::Follow {
+            actions.push(Action::LookForForeign);
+            self.put_home(now, Reason::Incumbent, actions);
+            return;
         }
+        let per_minute = self.config.confirmed.changes_per_minute;
+        actions.push(report(Event::CalmDown { at_ns: now.0, changes_per_minute: per_minute }));
+        self.put_home(now, Reason::TooManyChanges, actions);
     }
 
     /// Ends what is under way; the slice is void, and its pair with it.
