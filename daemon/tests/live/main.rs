@@ -6,6 +6,7 @@
 mod common;
 mod daemon;
 mod disk;
+mod export;
 mod peers;
 mod store;
 mod watch;
@@ -23,7 +24,7 @@ fn main() {
     let root = (!rustix::process::geteuid().is_root()).then_some("not root");
     let mount = root.or_else(|| Tmpfs::new("64k").is_err().then_some("no tmpfs can be mounted"));
     let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
-    let tests: [(&str, Option<&str>, Test); 8] = [
+    let tests: [(&str, Option<&str>, Test); 13] = [
         ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, store::full_while_running),
         ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, store::full_at_start),
         ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, store::read_only),
@@ -32,6 +33,15 @@ fn main() {
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
+        (
+            "a_confirmed_run_tries_under_guard_and_ends_with_every_original_back",
+            looped,
+            daemon::confirmed_run,
+        ),
+        ("an_exported_script_applies_and_restores_whatever_the_scheduler_was", looped, export::shell),
+        ("an_exported_rule_is_one_that_udev_takes", looped.or_else(export::lacks_udev), export::udev),
+        ("an_exported_profile_is_one_that_tuned_loads", looped.or_else(export::lacks_tuned), export::tuned),
+        ("what_is_confirmed_is_explained_without_a_daemon", looped, export::explain),
     ];
     let trials = tests
         .into_iter()

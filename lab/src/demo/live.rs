@@ -114,8 +114,18 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         options.seconds
     ));
     let seed = options.seed.to_string();
-    let mut arguments =
-        vec!["--mode", "tune", "--objective", "latency", "--slice", SLICE, "--seed", seed.as_str()];
+    let mut arguments = vec![
+        "--mode",
+        "tune",
+        "--strategy",
+        "moilanen",
+        "--objective",
+        "latency",
+        "--slice",
+        SLICE,
+        "--seed",
+        seed.as_str(),
+    ];
     for knob in GENES {
         arguments.extend(["--knob", knob]);
     }

@@ -27,6 +27,8 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
             "--json",
             "--mode",
             "tune",
+            "--strategy",
+            "moilanen",
             "--seed",
             &seed,
             "--for",
