@@ -157,9 +157,12 @@ for option, value in profile.units['sysfs'].options.items():
     print(option, value)
 ";
 
+/// The system's own, for which TuneD is installed; another may come first in the path.
+const PYTHON: &str = "/usr/bin/python3";
+
 /// Why the profile cannot be tried.
 pub(crate) fn lacks_tuned() -> Option<&'static str> {
-    sh("python3", &["-c", "import tuned.profiles.loader"]).is_err().then_some("TuneD is not installed")
+    sh(PYTHON, &["-c", "import tuned.profiles.loader"]).is_err().then_some("TuneD is not installed")
 }
 
 pub(crate) fn tuned() -> Result<(), Failed> {
@@ -169,7 +172,7 @@ pub(crate) fn tuned() -> Result<(), Failed> {
     let profiles = directory.path().join("profiles");
     std::fs::create_dir_all(profiles.join("tunerd"))?;
     export(&disk, directory.path(), "tuned", "profiles/tunerd/tuned.conf")?;
-    let loaded = sh("python3", &["-c", LOAD, &text(&profiles)])?;
+    let loaded = sh(PYTHON, &["-c", LOAD, &text(&profiles)])?;
     let queue = format!("/sys/block/{}/queue", disk.name);
     let expected = [
         format!("{queue}/scheduler mq-deadline"),
