@@ -151,7 +151,18 @@ fn kill_once(
     seed: u64,
 ) -> Result<Kill> {
     let seed = seed.to_string();
-    let mut arguments = vec!["--mode", "tune", "--slice", "100ms", "--children", "4", "--seed", &seed];
+    let mut arguments = vec![
+        "--mode",
+        "tune",
+        "--strategy",
+        "moilanen",
+        "--slice",
+        "100ms",
+        "--children",
+        "4",
+        "--seed",
+        &seed,
+    ];
     arguments.extend(["--window", "50ms", "--tune-scheduler"]);
     for knob in GENES {
         arguments.extend(["--knob", knob]);

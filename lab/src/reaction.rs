@@ -224,7 +224,7 @@ fn reintroduction(
     std::fs::write(&file, genes(device.name()).to_string())?;
     let _: Value = tunerd.ask("genes import", &[Place::State], &["--json", &text(&file)])?;
 
-    let mut arguments = vec!["--mode", "tune", "--seed", "1"];
+    let mut arguments = vec!["--mode", "tune", "--strategy", "moilanen", "--seed", "1"];
     for (knob, _) in RETURNING[0].1 {
         arguments.extend(["--knob", knob]);
     }

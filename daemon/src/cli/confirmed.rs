@@ -2,6 +2,7 @@
 
 use super::{DeviceArg, JsonArg, PathArgs, Roots};
 use crate::config::Objective;
+use crate::engine::{UNKNOWN, UNSTEADY};
 use clap::{Args, ValueEnum};
 use fingerprint::Class;
 use std::path::PathBuf;
@@ -42,8 +43,8 @@ pub struct ExportArgs {
     #[command(flatten)]
     pub device: DeviceArg,
     /// The settings of this fingerprint, such as read-random-small; needed where several have confirmed ones
-    #[arg(long, value_name = "FINGERPRINT")]
-    pub fingerprint: Option<Class>,
+    #[arg(long, value_name = "FINGERPRINT", value_parser = kind_of_work)]
+    pub fingerprint: Option<String>,
     /// Those confirmed under this scheduler
     #[arg(long, value_name = "NAME")]
     pub scheduler: Option<String>,
@@ -62,4 +63,12 @@ pub struct ExportArgs {
     /// The trees that stand for the kernel.
     #[command(flatten)]
     pub roots: Roots,
+}
+
+/// A fingerprint's name, or that of work that has none or too many.
+fn kind_of_work(text: &str) -> Result<String, String> {
+    if [UNKNOWN, UNSTEADY].contains(&text) {
+        return Ok(text.to_owned());
+    }
+    text.parse::<Class>().map(|class| class.name().to_owned()).map_err(|error| error.to_string())
 }

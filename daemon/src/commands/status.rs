@@ -5,6 +5,7 @@ use super::{Failure, print_json};
 use crate::cli::{AskArgs, SteerArgs};
 use crate::config::Config;
 use crate::control::{AskError, DeviceStatus, OwnCost, Request, Response, StatusReport, ask, socket_path};
+use crate::engine::Standing;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -142,6 +143,11 @@ fn print_device(device: &DeviceStatus, out: &mut dyn Write) -> Result<(), Failur
     let state = match (&device.ended, device.paused) {
         (Some(why), _) => format!("ended: {why}"),
         (None, true) => "paused".to_owned(),
+        (None, false) if device.confirmed.is_some() => match (device.generation, device.child) {
+            (Some(campaign), Some(candidate)) => format!("campaign {campaign}, candidate {candidate}"),
+            (Some(campaign), None) => format!("campaign {campaign}"),
+            (None, _) => "watching".to_owned(),
+        },
         (None, false) => match (device.generation, device.child) {
             (Some(generation), Some(child)) => format!("generation {generation}, child {child}"),
             (Some(generation), None) => format!("generation {generation}"),
@@ -166,6 +172,32 @@ fn print_device(device: &DeviceStatus, out: &mut dyn Write) -> Result<(), Failur
         device.voids.iter().map(|(reason, count)| format!("{count} because {reason}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
     line("slices", format!("{} scored, {voids} void{reasons}", device.scored))?;
+    for (class, entry) in device.confirmed.iter().flatten() {
+        let what = match (&entry.standing, &entry.confirmation) {
+            (Standing::Confirmed, Some(confirmation)) => {
+                format!("{}, {}", super::gain(entry.over_default.as_ref()), confirmation.settings())
+            }
+            (Standing::Lapsed, _) => "the default; what was confirmed has lapsed".to_owned(),
+            _ => "the default; nothing is confirmed yet".to_owned(),
+        };
+        line("confirmed", format!("{class}: {what}"))?;
+        let voids =
+            entry.slices.rate().map_or("none".to_owned(), |rate| format!("{:.1} % void", rate * 100.0));
+        line(
+            "tried",
+            format!(
+                "{class}: {} campaigns, {} trials, {} promoted; slices: {voids}; taken back: {} in {:.2} s",
+                entry.campaigns,
+                entry.trials,
+                entry.promotions,
+                entry.violations.count,
+                entry.violations.time.as_secs_f64()
+            ),
+        )?;
+    }
+    if device.settled {
+        line("unsteady", "the fingerprint changes too often to follow".to_owned())?;
+    }
     let objective = device.objective.name();
     for top in &device.top {
         line("top", format!("{}: {} with {}", top.class, fitness(objective, top.fitness), top.settings))?;

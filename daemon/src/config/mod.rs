@@ -197,7 +197,8 @@ pub struct ConfirmedConfig {
     pub pause_max: Nanos,
     /// Changes of fingerprint a minute that are followed in the long run.
     pub changes_per_minute: u32,
-    /// How long without a change of fingerprint counts as calm after too many.
+    /// How long without a change of fingerprint counts as calm after too many. Until then what changes so is taken for
+    /// one kind of work.
     pub calm: Nanos,
 }
 

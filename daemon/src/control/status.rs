@@ -66,7 +66,7 @@ pub struct DeviceStatus {
     pub top: Vec<TopStatus>,
     /// Under the `confirmed` strategy: what is in force by fingerprint and why.
     pub confirmed: Option<BTreeMap<String, ConfirmedEntry>>,
-    /// Whether the default is in force because the fingerprint changes too often to follow.
+    /// Whether the fingerprint changes too often to be followed.
     pub settled: bool,
     /// The last thing that went wrong.
     pub last_error: Option<String>,

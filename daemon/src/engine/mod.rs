@@ -20,7 +20,7 @@ mod windows;
 pub use bench::{Bench, BenchConfig, Look, OpenSlice, Settle, Settling, SliceEnd, SliceTimes};
 pub use confirmed::{
     Chapter, Confirmation, Confirmed, ConfirmedEntry, Incumbent, Lapsed, MeasuredOn, Saved, Standing,
-    Subject, in_words,
+    Subject, UNKNOWN, UNSTEADY, in_words,
 };
 pub use event::{
     Against, BackedOff, CampaignBegun, CampaignEnded, Clamp, DeviceEvent, Evaluation, Event, GainTold,

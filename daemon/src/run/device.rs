@@ -69,7 +69,7 @@ pub struct DeviceView {
     pub top: Vec<(String, Option<f64>, Settings)>,
     /// What is known by fingerprint, under the `confirmed` strategy.
     pub confirmed: Option<BTreeMap<String, ConfirmedEntry>>,
-    /// Whether the default is in force because the fingerprint changes too often.
+    /// Whether the fingerprint changes too often to be followed.
     pub settled: bool,
     /// The last warning.
     pub last_error: Option<String>,

@@ -130,7 +130,7 @@ fn log(happened: &DeviceEvent) {
                 Reason::TakenBack => {
                     tracing::info!(device, drained_ms = drained, "back in force: {settings}");
                 }
-                Reason::TooManyChanges => tracing::info!(device, "the defaults: {settings}"),
+                Reason::TooManyChanges => tracing::info!(device, "for unsteady work: {settings}"),
             }
             for clamp in clamped {
                 let (knob, wanted, read_back) = (clamp.knob, clamp.wanted, clamp.read_back);
@@ -234,8 +234,8 @@ fn log(happened: &DeviceEvent) {
         ),
         Event::CalmDown { changes_per_minute, .. } => tracing::warn!(
             device,
-            "the fingerprint changes more often than the {changes_per_minute} times a minute that are followed: the \
-             defaults stay in force until it is calm"
+            "the fingerprint changes more often than the {changes_per_minute} times a minute that are followed: until it \
+             is calm this is taken for one unsteady kind of work"
         ),
         Event::Calm { .. } => tracing::info!(device, "calm again"),
         Event::Foreign { knob, ours, found, .. } => {

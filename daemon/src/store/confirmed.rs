@@ -4,7 +4,7 @@ use super::append::{json, signed};
 use super::rows::name_of;
 use super::{Store, StoreError};
 use crate::config::Objective;
-use crate::engine::{CampaignEnded, ConfirmedEntry, GainTold, TrialTold, Violation};
+use crate::engine::{CampaignEnded, ConfirmedEntry, GainTold, TrialTold, UNKNOWN, UNSTEADY, Violation};
 use fingerprint::Class;
 use genetic::Key;
 use rusqlite::params;
@@ -250,7 +250,8 @@ impl Store {
         objective: &str,
         limit: u32,
     ) -> Result<Vec<Dated<T>>, StoreError> {
-        let class = (key.class != "unknown").then_some(&key.class);
+        // Neither of these is a fingerprint, and a source knows one of them at most.
+        let class = (![UNKNOWN, UNSTEADY].contains(&key.class.as_str())).then_some(&key.class);
         let mut query = self
             .connection
             .prepare_cached(&format!(

@@ -18,8 +18,10 @@ struct Daemon<'a> {
 impl<'a> Daemon<'a> {
     fn start(disk: &'a Loop, more: &[&str]) -> Result<Self, Failed> {
         let directory = tempfile::tempdir()?;
+        let strategy: &[&str] = if more.contains(&"--strategy") { &[] } else { &["--strategy", "moilanen"] };
         let child = tunerd()
             .args(Self::arguments(disk, directory.path()))
+            .args(strategy)
             .args(more)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
@@ -132,4 +134,31 @@ pub(crate) fn run_for_a_while() -> Result<(), Failed> {
     let rows = store.evaluations(&disk.name, 1_000)?;
     check(rows.len() >= 4 && rows.iter().all(|row| row.scheduler == "mq-deadline"), rows.len())?;
     check(store.visits(&disk.name, "read-random-small".parse()?)? == 1, "visits")
+}
+
+pub(crate) fn confirmed_run() -> Result<(), Failed> {
+    let disk = Loop::new()?;
+    let originals = disk.knobs();
+    let _reader = disk.read_at_random()?;
+    let mut daemon = Daemon::start(&disk, &["--strategy", "confirmed", "--settle", "100ms", "--for", "12s"])?;
+    until("a candidate is in force", || disk.knobs() != originals)?;
+    until("slices are measured", || {
+        daemon.status().is_some_and(|status| {
+            status["confirmed"]["read-random-small"]["slices"]["measured"].as_u64() >= Some(4)
+        })
+    })?;
+    let words = daemon.ask("status", &[]);
+    check(words.out.contains("campaign 1"), &words)?;
+    let status = daemon.child.wait()?;
+    check(status.code() == Some(0), status)?;
+    check(disk.knobs() == originals, (disk.knobs(), &originals))?;
+    let state = text(&daemon.directory.path().join("state"));
+    let explained = run(["explain", &disk.name, "--json", "--state-dir", &state]).json();
+    let chapter = &explained["fingerprints"][0];
+    check(chapter["class"] == "read-random-small" && chapter["objective"] == "balanced", &explained)?;
+    check(chapter["slices"]["measured"].as_u64() >= Some(4) && chapter["campaigns"] == 1, &explained)?;
+    let state_of_search = Store::open_read_only(Path::new(&state))?
+        .load_pool(&disk.name, "mq-deadline/balanced/confirmed")?
+        .ok_or("the state of the search was not kept")?;
+    check(state_of_search.contains("read-random-small"), state_of_search)
 }

@@ -6,6 +6,7 @@
 mod common;
 mod daemon;
 mod disk;
+mod export;
 mod onto;
 mod peers;
 mod store;
@@ -55,6 +56,15 @@ fn main() {
             looped,
             onto::a_device_that_is_too_small_or_fails_ends_it,
         ),
+        (
+            "a_confirmed_run_tries_under_guard_and_ends_with_every_original_back",
+            looped,
+            daemon::confirmed_run,
+        ),
+        ("an_exported_script_applies_and_restores_whatever_the_scheduler_was", looped, export::shell),
+        ("an_exported_rule_is_one_that_udev_takes", looped.or_else(export::lacks_udev), export::udev),
+        ("an_exported_profile_is_one_that_tuned_loads", looped.or_else(export::lacks_tuned), export::tuned),
+        ("what_is_confirmed_is_explained_without_a_daemon", looped, export::explain),
     ];
     let trials = tests
         .into_iter()

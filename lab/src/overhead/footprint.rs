@@ -38,7 +38,7 @@ fn idle(
     report: &mut Report,
 ) -> Result<()> {
     context.say(&format!("watching an idle device for {} s", options.idle_seconds));
-    let mut daemon = tunerd.run(device.name(), &["--mode", "tune"])?;
+    let mut daemon = tunerd.run(device.name(), &["--mode", "tune", "--strategy", "moilanen"])?;
     daemon.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
     // It takes a few seconds to be sure that the device is idle.
     context.interrupt.sleep(Duration::from_secs(10))?;
@@ -66,7 +66,18 @@ fn memory(
     report: &mut Report,
 ) -> Result<()> {
     context.say(&format!("{} windows, tuning all the while", options.windows));
-    let arguments = ["--mode", "tune", "--window", "20ms", "--window-bios", "1", "--slice", "160ms"];
+    let arguments = [
+        "--mode",
+        "tune",
+        "--strategy",
+        "moilanen",
+        "--window",
+        "20ms",
+        "--window-bios",
+        "1",
+        "--slice",
+        "160ms",
+    ];
     let mut daemon = tunerd.run(device.name(), &arguments)?;
     daemon.wait_for("started", Duration::from_secs(20), &context.interrupt)?;
     // Visits of four workloads, so that the store and the library grow as they do in use.

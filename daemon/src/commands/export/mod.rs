@@ -77,7 +77,7 @@ fn confirmed(args: &ExportArgs, device: &str) -> Result<Vec<ConfirmedRow>, Failu
     let mut rows = store.confirmed(Some(device)).map_err(Failure::failed)?;
     rows.retain(|row| {
         row.entry.standing == Standing::Confirmed
-            && args.fingerprint.is_none_or(|class| class.name() == row.key.class)
+            && args.fingerprint.as_ref().is_none_or(|class| *class == row.key.class)
             && args.scheduler.as_ref().is_none_or(|scheduler| *scheduler == row.key.scheduler)
             && args.objective.is_none_or(|objective| objective.name() == row.objective)
     });

@@ -103,7 +103,7 @@ impl Confirmed {
         if !begins && !resumed {
             return;
         }
-        let (class, incumbent) = (self.class, self.home());
+        let (class, incumbent) = (self.scene(), self.home());
         let Some(chapter) = self.chapter() else { return };
         let Some(running) = &chapter.running else { return };
         actions.push(report(Event::Campaign(Box::new(CampaignBegun {
@@ -140,7 +140,7 @@ impl Confirmed {
 
     /// Tells of nominees and of trials that ended, each once.
     fn tell_progress(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        let (class, objective, control) = (self.class, self.config.objective, self.home());
+        let (class, objective, control) = (self.scene(), self.config.objective, self.home());
         let Some(chapter) = self.chapter() else { return };
         let against = if chapter.incumbent.is_some() { Against::Incumbent } else { Against::Default };
         let (campaign, space) = (chapter.campaigns, chapter.brood.space().clone());
@@ -189,7 +189,7 @@ impl Confirmed {
     }
 
     fn end_campaign(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        let (class, unix_ms, seed) = (self.class, self.unix_ms, self.seed());
+        let (class, unix_ms, seed) = (self.scene(), self.unix_ms, self.seed());
         let objective = self.config.objective.of_trials();
         let home = self.home();
         let measured_on = self.subject.measured_on.clone();
@@ -274,7 +274,7 @@ impl Confirmed {
     }
 
     pub(super) fn told_back_off(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        let class = self.class;
+        let class = self.scene();
         let Some(chapter) = self.chapter() else { return };
         let told =
             BackedOff { at_ns: now.0, class, pause_ns: chapter.rest.0, violations: chapter.violations.count };

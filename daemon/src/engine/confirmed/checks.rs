@@ -44,7 +44,7 @@ impl Confirmed {
     }
 
     fn told_gain(&mut self, now: Nanos) -> Option<GainTold> {
-        let (class, settings, objective) = (self.class, self.home(), self.config.objective);
+        let (class, settings, objective) = (self.scene(), self.home(), self.config.objective);
         let chapter = self.chapter()?;
         let incumbent = chapter.incumbent.as_ref()?;
         Some(GainTold {

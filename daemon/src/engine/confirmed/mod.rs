@@ -44,7 +44,9 @@ use thrash::{Ruling, Thrash, ThrashLimits};
 use trials::{Due, TrialError, Void};
 
 /// The name under which a chapter stands whose source cannot tell fingerprints.
-const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
+/// The name of the chapter of what changes too often to be followed.
+pub const UNSTEADY: &str = "unsteady";
 /// The one chapter where changes of fingerprint do nothing.
 const ANY: &str = "any";
 /// How long the incumbent rests between two decisions while exploring pauses.
@@ -86,8 +88,6 @@ enum Phase {
     TakingBack { task: Task, open: Box<OpenSlice> },
     /// Nothing arrives: the incumbent is in force.
     Parked { since: Box<Sample> },
-    /// The fingerprint changes too often: the default is in force.
-    Settled,
     /// Paused; whether anything had begun before.
     Held { begun: bool },
 }
@@ -204,6 +204,7 @@ impl Confirmed {
     fn name(&self) -> String {
         match (self.config.genetic.on_change, self.class) {
             (OnChange::Nothing, _) => ANY,
+            _ if self.thrash.is_settled() => UNSTEADY,
             (_, class) => class.map_or(UNKNOWN, Class::name),
         }
         .to_owned()
@@ -215,6 +216,11 @@ impl Confirmed {
             class: class.to_owned(),
             scheduler: self.genes.scheduler_name().to_owned(),
         }
+    }
+
+    /// The fingerprint that is tuned for; `None` where there is none, or it changes too often.
+    const fn scene(&self) -> Option<Class> {
+        if self.thrash.is_settled() { None } else { self.class }
     }
 
     /// The seed of a fingerprint's random choices: FNV-1a of its name, mixed in.
@@ -320,6 +326,12 @@ impl Confirmed {
     /// Looks at a sample.
     pub(super) fn sample(&mut self, now: Nanos, sample: &Sample, actions: &mut Vec<Action>) {
         let quiet = self.last_sample.as_ref().is_none_or(|last| idle(last, sample));
+        if self.thrash.is_calm(now) && !matches!(self.phase, Phase::Held { .. }) {
+            self.interrupt(now, Void::FingerprintChanged, actions);
+            self.thrash.reset();
+            actions.push(report(Event::Calm { at_ns: now.0 }));
+            self.put_home(now, Reason::Incumbent, actions);
+        }
         match &self.phase {
             Phase::Waiting if !quiet && sample.bios.is_none() => {
                 self.put_home(now, Reason::Incumbent, actions);
@@ -337,10 +349,6 @@ impl Confirmed {
                 self.rest_for(now, self.dwell());
             }
             Phase::Measuring { .. } => self.look(sample, actions),
-            Phase::Settled if self.thrash.calmed(now) => {
-                actions.push(report(Event::Calm { at_ns: now.0 }));
-                self.put_home(now, Reason::Incumbent, actions);
-            }
             _ => {}
         }
         self.last_sample = Some(Box::new(sample.clone()));
@@ -373,29 +381,23 @@ impl Confirmed {
             self.class = Some(change.to);
             return;
         }
+        if self.thrash.is_settled() {
+            // It is one kind of work while it changes so: its slices go on.
+            self.thrash.changed(now);
+            self.class = Some(change.to);
+            return;
+        }
         self.interrupt(now, Void::FingerprintChanged, actions);
-        let followed = !matches!(self.phase, Phase::Settled);
-        if followed {
-            actions.push(Action::Keep);
-        }
+        actions.push(Action::Keep);
         self.class = Some(change.to);
-        match self.thrash.changed(now) {
-            Ruling::Follow => {
-                actions.push(Action::LookForForeign);
-                self.put_home(now, Reason::Incumbent, actions);
-            }
-            Ruling::Settle => {
-                let per_minute = self.config.confirmed.changes_per_minute;
-                actions.push(report(Event::CalmDown { at_ns: now.0, changes_per_minute: per_minute }));
-                self.phase = Phase::Settled;
-                let defaults = self.defaults();
-                actions.push(Action::Mark(None));
-                if !self.is_in_force(&defaults) {
-                    self.apply(defaults, Reason::TooManyChanges, actions);
-                }
-            }
-            Ruling::Stay => {}
+        if self.thrash.changed(now) == Ruling::Follow {
+            actions.push(Action::LookForForeign);
+            self.put_home(now, Reason::Incumbent, actions);
+            return;
         }
+        let per_minute = self.config.confirmed.changes_per_minute;
+        actions.push(report(Event::CalmDown { at_ns: now.0, changes_per_minute: per_minute }));
+        self.put_home(now, Reason::TooManyChanges, actions);
     }
 
     /// Ends what is under way; the slice is void, and its pair with it.

@@ -81,7 +81,7 @@ impl Confirmed {
 
     /// The task's settings are in force: its slice is open.
     pub(super) fn open(&mut self, task: Task, applied: &AppliedSettings, actions: &mut Vec<Action>) {
-        let class = self.class;
+        let class = self.scene();
         let requests = self.in_force.number(Knob::NrRequests);
         let requests = requests.or_else(|| self.subject.originals.number(Knob::NrRequests));
         let saturated = saturation(self.subject.rotational, requests);
@@ -111,7 +111,7 @@ impl Confirmed {
             self.phase = Phase::Measuring { task, open, scratch, next };
             return;
         }
-        let class = self.class;
+        let class = self.scene();
         let bench = match &mut scratch {
             Some(scratch) => Some(&mut **scratch),
             None => self.bench(),
@@ -193,7 +193,7 @@ impl Confirmed {
 
     fn violated(&mut self, now: Nanos, task: Task, abort: Abort, took: Nanos, actions: &mut Vec<Action>) {
         self.recheck = true;
-        let (class, settings) = (self.class, self.settings_of_task(task));
+        let (class, settings) = (self.scene(), self.settings_of_task(task));
         let Some(chapter) = self.chapter() else { return };
         chapter.violations.count += 1;
         chapter.violations.time += took;
@@ -254,7 +254,7 @@ impl Confirmed {
         };
         actions.push(report(Event::Slice(Box::new(SliceTold {
             at_ns: end.times.ended.0,
-            class: self.class,
+            class: self.scene(),
             purpose,
             candidate,
             arm,

@@ -1,8 +1,8 @@
 //! Protection from thrashing: a workload that flips for ever must not have settings written for ever.
 //!
-//! Following a change of fingerprint costs a token; tokens come back at a fixed rate. With none left the loop settles
-//! for the default settings, which serve any workload, and stays there until the workload has been calm for a
-//! while.
+//! Following a change of fingerprint costs a token; tokens come back at a fixed rate. With none left the loop stops
+//! following: it takes the changing workload for one of its own kind, the unsteady one, until it has been calm for a
+//! while. A mix of work that lies between two fingerprints looks just so, and deserves to be tuned as what it is.
 
 use block_types::Nanos;
 
@@ -29,9 +29,9 @@ impl Default for ThrashLimits {
 pub(super) enum Ruling {
     /// Put what suits the new workload in force.
     Follow,
-    /// Too many: put the default in force, and stay with it.
+    /// Too many: take what changes so for one kind of work.
     Settle,
-    /// Still too many: stay with the default.
+    /// Still too many: nothing changes.
     Stay,
 }
 
@@ -67,23 +67,18 @@ impl Thrash {
         Ruling::Settle
     }
 
-    /// Whether it has become calm: then the loop follows again. True once.
-    pub(super) fn calmed(&mut self, now: Nanos) -> bool {
-        let calm = self.settled.is_some_and(|last| now.saturating_sub(last) >= self.limits.calm);
-        if calm {
-            self.settled = None;
-            self.refill(now);
-        }
-        calm
+    /// Whether it has become calm; [`Self::reset`] follows again.
+    pub(super) fn is_calm(&self, now: Nanos) -> bool {
+        self.settled.is_some_and(|last| now.saturating_sub(last) >= self.limits.calm)
     }
 
-    /// Whether the loop has settled for the default.
+    /// Whether the loop has stopped following.
     #[must_use]
     pub(super) const fn is_settled(&self) -> bool {
         self.settled.is_some()
     }
 
-    /// Forgets that it had settled, as after a pause.
+    /// Follows again.
     pub(super) fn reset(&mut self) {
         self.settled = None;
     }
@@ -111,9 +106,10 @@ mod tests {
         let followed = rulings.iter().filter(|ruling| **ruling == Ruling::Follow).count();
         assert!((8..=11).contains(&followed), "{followed}");
         assert_eq!(rulings.iter().filter(|ruling| **ruling == Ruling::Settle).count(), 1);
-        assert!(!thrash.calmed(at(2 * 299 + 29)));
-        assert!(thrash.calmed(at(2 * 299 + 30)));
-        assert!(!thrash.calmed(at(2 * 299 + 31)), "once");
+        assert!(!thrash.is_calm(at(2 * 299 + 29)));
+        assert!(thrash.is_calm(at(2 * 299 + 30)));
+        thrash.reset();
+        assert!(!thrash.is_calm(at(2 * 299 + 31)));
         assert_eq!(thrash.changed(at(640)), Ruling::Follow);
     }
 

@@ -84,7 +84,7 @@ pub enum Reason {
     Default,
     /// The incumbent, because the guard took a candidate back.
     TakenBack,
-    /// The default settings, because the fingerprint changes too often to follow.
+    /// What serves a workload whose fingerprint changes too often to follow.
     TooManyChanges,
 }
 
@@ -220,7 +220,7 @@ pub enum Event {
     GainLapsed(Box<GainTold>),
     /// Exploring pauses.
     BackOff(Box<BackedOff>),
-    /// The fingerprint changes too often to follow: the default stays in force until it is calm.
+    /// The fingerprint changes too often to follow: until it is calm it is taken for one unsteady kind of work.
     CalmDown {
         /// When.
         at_ns: u64,
