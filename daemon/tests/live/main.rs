@@ -2,6 +2,7 @@
 //!
 //! Where this machine cannot do it, a test is counted as ignored and its name says why.
 
+mod ab;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
@@ -36,6 +37,18 @@ fn main() {
         ("a_loop_device_under_random_reads_is_told_so", looped, watch::fingerprint_of_random_reads),
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
+        ("signals_end_a_comparison_and_everything_is_put_back", looped, ab::signals_put_everything_back),
+        (
+            "the_second_comparison_of_a_disk_is_refused_by_the_first_ones_pid",
+            looped,
+            ab::the_second_is_refused,
+        ),
+        ("a_comparison_without_work_ends_and_says_so", looped, ab::without_work_it_ends_and_says_so),
+        (
+            "a_comparison_writes_its_page_and_advice_is_given",
+            looped,
+            ab::a_page_is_written_and_advice_is_given,
+        ),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
         (
             "a_recording_that_is_interrupted_is_whole_and_leaves_nothing",
