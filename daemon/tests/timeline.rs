@@ -60,9 +60,10 @@ fn a_line_has_the_promised_keys_and_no_others() {
 fn the_text_and_the_records_of_one_trace_give_one_timeline() {
     let relative = |mut windows: Vec<Value>| {
         let begun = windows[0]["start_ns"].as_u64().unwrap();
-        for (window, key) in windows.iter_mut().flat_map(|window| [(window, "start_ns")]) {
-            window[key] = (window[key].as_u64().unwrap() - begun).into();
-            window["end_ns"] = (window["end_ns"].as_u64().unwrap() - begun).into();
+        for window in &mut windows {
+            for key in ["start_ns", "end_ns"] {
+                window[key] = (window[key].as_u64().unwrap() - begun).into();
+            }
         }
         windows
     };
@@ -139,5 +140,5 @@ fn wrong_questions_are_refused() {
     run(["fingerprint", "--trace", "x", "--format", "pcap"]).refused(2, &["pcap"]);
     run(["fingerprint", "--trace", "x", "--chart", "x.gif"]).refused(2, &[".svg"]);
     run(["fingerprint", "--trace", "x", "--window", "0s"]).refused(2, &["--window"]);
-    run(["fingerprint", "--device", "x", "--skip-bad-lines", "1"]).refused(2, &["--trace"]);
+    run(["fingerprint", "--device", "x", "--skip-bad-lines", "1"]).refused(2, &["--skip-bad-lines"]);
 }

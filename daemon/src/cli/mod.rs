@@ -184,13 +184,13 @@ pub struct TraceArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["device", "duration", "window_max", "source", "duty", "sysfs_root", "proc_root"])]
     pub trace: Option<PathBuf>,
     /// What the trace is: auto, blktrace, blkparse, fio-iolog or msr; gzip and Zstandard are undone in any case
-    #[arg(long, value_name = "FORMAT", default_value = "auto", requires = "trace", value_parser = run::trace_format)]
+    #[arg(long, value_name = "FORMAT", default_value = "auto", requires = "trace", conflicts_with = "device", value_parser = run::trace_format)]
     pub format: TraceFormat,
     /// Pass over as many lines of a text that cannot be read
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "trace")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "trace", conflicts_with = "device")]
     pub skip_bad_lines: u64,
     /// Draw the timeline too; may be given twice, for an .svg and a .png
-    #[arg(long, value_name = "FILE", requires = "trace", value_parser = run::picture)]
+    #[arg(long, value_name = "FILE", requires = "trace", conflicts_with = "device", value_parser = run::picture)]
     pub chart: Vec<PathBuf>,
 }
 

@@ -112,7 +112,7 @@ impl<'a> Iterator for Entries<'a> {
                     let stamp = (u64::from(second(self)?) << DELTA_BITS) + delta;
                     // The upper bits are those of the time before, or those and one more.
                     let upper = self.time >> STAMP_BITS << STAMP_BITS;
-                    let whole = upper | stamp & ((1 << STAMP_BITS) - 1);
+                    let whole = upper | (stamp & ((1 << STAMP_BITS) - 1));
                     self.time = if whole < self.time { whole.wrapping_add(1 << STAMP_BITS) } else { whole };
                     self.at += 8;
                 }
@@ -190,7 +190,7 @@ mod tests {
         let mut page = page(0, &entries, &[]);
         page[..8].copy_from_slice(&(3_u64 << 59).to_ne_bytes());
         let found: Vec<_> = head(&page, LAYOUT).unwrap().1.map(|(time, _)| time).collect();
-        assert_eq!(found, [3_u64 << 59 | stamp + 2]);
+        assert_eq!(found, [(3_u64 << 59) | (stamp + 2)]);
     }
 
     #[test]
