@@ -44,14 +44,20 @@ pub(crate) struct Disk {
     pub(crate) disk: EmulatedDisk,
     pub(crate) service: Nanos,
     pub(crate) depth: u32,
+    pub(crate) size: Bytes,
 }
 
 impl Disk {
     /// Every command takes `service`, `depth` of them at once.
     pub(crate) fn attach(service: Nanos, depth: u32) -> Result<Self, Failed> {
-        let mut spec = Spec::new(Model::Fixed(service), SIZE);
+        Self::attach_sized(service, depth, SIZE)
+    }
+
+    /// The same of another size; only what is written takes memory.
+    pub(crate) fn attach_sized(service: Nanos, depth: u32, size: Bytes) -> Result<Self, Failed> {
+        let mut spec = Spec::new(Model::Fixed(service), size);
         spec.queue_depth = Some(depth);
-        Ok(Self { disk: EmulatedDisk::attach(&spec)?, service, depth })
+        Ok(Self { disk: EmulatedDisk::attach(&spec)?, service, depth, size })
     }
 
     pub(crate) fn rotational(self) -> Result<Self, Failed> {
@@ -85,7 +91,7 @@ impl Disk {
             all.push((Knob::NrRequests, number("nr_requests")?));
         }
         all.extend(knobs);
-        let host = replay::Host { max_hw_sectors_kb: 1 << 20, ..host(SIZE, self.depth, rotational) };
+        let host = replay::Host { max_hw_sectors_kb: 1 << 20, ..host(self.size, self.depth, rotational) };
         Ok(Config::new(host, &settings(elevator, &all))?)
     }
 
@@ -105,10 +111,17 @@ impl Disk {
     }
 
     /// Fails unless both issue the same in the same order; answers with it.
-    pub(crate) fn must_agree(&self, config: &Config, steps: &[Step]) -> Result<Vec<Issued>, Failed> {
+    pub(crate) fn must_agree(
+        &self,
+        elevator: Elevator,
+        knobs: &[(Knob, u64)],
+        steps: &[Step],
+    ) -> Result<Vec<Issued>, Failed> {
         let mut differing = String::new();
         for _ in 0..ATTEMPTS {
-            let [real, simulated] = self.issues_of(config, steps)?;
+            // Anew each time: a scheduler remembers where it was on the disk.
+            let config = self.set(elevator, knobs)?;
+            let [real, simulated] = self.issues_of(&config, steps)?;
             if real == simulated && real.iter().map(|issued| issued.sectors).sum::<u64>() == total(steps) {
                 return Ok(real);
             }
@@ -136,13 +149,15 @@ impl Disk {
         })
     }
 
-    /// Runs jobs by fio for `seconds`; the results as it prints them, one to a job.
+    /// Runs jobs by fio for `seconds`; the results as it prints them, one to a job. From then on the simulation's disk
+    /// takes as long as this one took on average: a machine that is busy with other things makes it slower than it says.
     pub(crate) fn fio(
-        &self,
+        &mut self,
         seconds: u32,
         common: &[&str],
         jobs: &[&[&str]],
     ) -> Result<serde_json::Value, Failed> {
+        let tracing = Tracing::of(self.dev()?)?;
         let mut command = Command::new("fio");
         command.args([
             "--output-format=json",
@@ -160,14 +175,35 @@ impl Disk {
         if !output.status.success() {
             return Err(format!("fio: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
+        let (mut open, mut sum, mut count) = (BTreeMap::new(), 0, 0);
+        for seen in tracing.take()? {
+            match seen.what {
+                What::Queued => {}
+                What::Issued => drop(open.insert(seen.sector, seen.at)),
+                What::Completed => {
+                    if let Some(issued) = open.remove(&seen.sector) {
+                        sum += (seen.at - issued).0;
+                        count += 1;
+                    }
+                }
+            }
+        }
+        self.service = Nanos(sum.checked_div(count).ok_or("nothing was done")?);
+        eprintln!("the disk took {} a command", self.service);
         let results: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         Ok(results["jobs"].clone())
     }
 
     /// The same jobs through the simulation.
     pub(crate) fn simulate(&self, config: &Config, seconds: u32, jobs: Vec<Job>) -> Report {
+        self.simulate_after(config, 0, seconds, jobs)
+    }
+
+    /// The same, but the first `ramp` seconds do not count.
+    pub(crate) fn simulate_after(&self, config: &Config, ramp: u32, seconds: u32, jobs: Vec<Job>) -> Report {
         let mut disk = FixedDisk::new(self.service, self.depth);
-        let run = Run::for_time(Nanos::ZERO, Nanos(u64::from(seconds) * 1_000_000_000));
+        let ns = |seconds| Nanos(u64::from(seconds) * 1_000_000_000);
+        let run = Run::for_time(ns(ramp), ns(seconds));
         simulate(config, &mut disk, &mut Jobs::new(jobs), &run)
     }
 }

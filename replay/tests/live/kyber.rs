@@ -11,23 +11,22 @@ pub(crate) const TRIALS: &[Test] = &[
 ];
 
 fn gives_each_domain_its_batch() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(100), 4)?;
+    let disk = Disk::attach(Nanos::from_millis(200), 4)?;
     // Targets that are met, so that no domain is throttled.
     let knobs =
         [(Knob::NrRequests, 128), (Knob::ReadLatNsec, 10_000_000_000), (Knob::WriteLatNsec, 10_000_000_000)];
-    let config = disk.set(Elevator::Kyber, &knobs)?;
     let step = |index: u64| {
         let sector = index * 7_919 % 389 * 1_000 + 8;
         if index % 2 == 0 { Step::read(index, sector, 8) } else { Step::write(index, sector, 8) }
     };
-    let order = disk.must_agree(&config, &behind_a_busy_disk((0..44).map(step)))?;
+    let order = disk.must_agree(Elevator::Kyber, &knobs, &behind_a_busy_disk((0..44).map(step)))?;
     let switches = order.windows(2).filter(|pair| pair[0].op != pair[1].op).count();
     assert!((2..8).contains(&switches), "{switches} switches between reads and writes");
     Ok(())
 }
 
 fn throttles_writes() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(20), 32)?;
+    let mut disk = Disk::attach(Nanos::from_millis(20), 32)?;
     let (seconds, random) = (8, "--bs=4k");
     let mut found = Vec::new();
     // Reads that miss their target, and ones that do not.

@@ -22,12 +22,17 @@ fn mixture(count: u64) -> Vec<Step> {
 }
 
 fn batches_and_starves_writes() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(100), 4)?;
+    let disk = Disk::attach(Nanos::from_millis(200), 4)?;
     let mut orders = Vec::new();
     for (batch, starved) in [(1, 1), (4, 2), (16, 2), (3, 5)] {
-        let knobs = [(Knob::NrRequests, 64), (Knob::FifoBatch, batch), (Knob::WritesStarved, starved)];
-        let config = disk.set(Elevator::MqDeadline, &knobs)?;
-        orders.push(disk.must_agree(&config, &mixture(40))?);
+        let knobs = [
+            (Knob::NrRequests, 64),
+            (Knob::FifoBatch, batch),
+            (Knob::WritesStarved, starved),
+            (Knob::ReadExpire, 60_000),
+            (Knob::WriteExpire, 60_000),
+        ];
+        orders.push(disk.must_agree(Elevator::MqDeadline, &knobs, &mixture(40))?);
     }
     orders.dedup();
     assert!(orders.len() == 4, "settings that make no difference show nothing");
@@ -35,17 +40,16 @@ fn batches_and_starves_writes() -> Result<(), Failed> {
 }
 
 fn serves_what_is_overdue() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(100), 4)?;
+    let disk = Disk::attach(Nanos::from_millis(200), 4)?;
     let mut orders = Vec::new();
-    for (read, write) in [(250, 5_000), (2_000, 350), (150, 150), (5_000, 5_000)] {
+    for (read, write) in [(500, 10_000), (4_000, 700), (300, 300), (60_000, 60_000)] {
         let knobs = [
             (Knob::NrRequests, 64),
             (Knob::FifoBatch, 2),
             (Knob::ReadExpire, read),
             (Knob::WriteExpire, write),
         ];
-        let config = disk.set(Elevator::MqDeadline, &knobs)?;
-        orders.push(disk.must_agree(&config, &mixture(32))?);
+        orders.push(disk.must_agree(Elevator::MqDeadline, &knobs, &mixture(32))?);
     }
     orders.sort_by_key(|order| order.iter().map(|issued| issued.sector).collect::<Vec<_>>());
     orders.dedup();
@@ -54,7 +58,7 @@ fn serves_what_is_overdue() -> Result<(), Failed> {
 }
 
 fn merges_at_both_ends() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(100), 4)?;
+    let disk = Disk::attach(Nanos::from_millis(400), 4)?;
     let forwards = (0..6).map(|index| Step::write(2 * index, 1_000 + 8 * index, 8));
     let backwards = (0..6).map(|index| Step::read(20 + 2 * index, 9_000 - 16 * index, 16));
     // The last one closes the gap between two requests.
@@ -62,9 +66,8 @@ fn merges_at_both_ends() -> Result<(), Failed> {
     let steps = behind_a_busy_disk(forwards.chain(backwards).chain(gap));
     let mut lengths = Vec::new();
     for front in [1, 0] {
-        let knobs = [(Knob::NrRequests, 64), (Knob::FrontMerges, front)];
-        let config = disk.set(Elevator::MqDeadline, &knobs)?;
-        lengths.push(disk.must_agree(&config, &steps)?.len());
+        let knobs = [(Knob::NrRequests, 64), (Knob::FrontMerges, front), (Knob::ReadExpire, 60_000)];
+        lengths.push(disk.must_agree(Elevator::MqDeadline, &knobs, &steps)?.len());
     }
     assert!(lengths[0] < lengths[1], "front merges make one request of the backward reads: {lengths:?}");
     Ok(())
@@ -84,8 +87,7 @@ fn low_priorities_age() -> Result<(), Failed> {
     let mut orders = Vec::new();
     for aging_ms in [10_000, 400] {
         let knobs = [(Knob::NrRequests, 64), (Knob::PrioAgingExpire, aging_ms)];
-        let config = disk.set(Elevator::MqDeadline, &knobs)?;
-        orders.push(disk.must_agree(&config, &steps)?);
+        orders.push(disk.must_agree(Elevator::MqDeadline, &knobs, &steps)?);
     }
     assert!(orders[0] != orders[1], "aging makes no difference");
     assert!(orders.iter().flatten().all(|issued| issued.op == Op::Read));

@@ -12,7 +12,7 @@ pub(crate) const TRIALS: &[Test] = &[
 ];
 
 fn a_plug_merges() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(5), 4)?;
+    let mut disk = Disk::attach(Nanos::from_millis(5), 4)?;
     let mut found = Vec::new();
     for (elevator, batch) in [(Elevator::None, 8), (Elevator::MqDeadline, 8), (Elevator::None, 1)] {
         let config = disk.set(elevator, &[])?;
@@ -40,16 +40,15 @@ fn a_plug_merges() -> Result<(), Failed> {
 fn a_large_bio_is_split() -> Result<(), Failed> {
     let disk = Disk::attach(Nanos::from_millis(50), 4)?;
     for kib in [64, 100] {
-        let config = disk.set(Elevator::MqDeadline, &[(Knob::MaxSectorsKb, kib)])?;
         let steps = [Step::read(0, 8_000, 8), Step::write(5, 0, 1_024), Step::read(10, 100_000, 512)];
-        let order = disk.must_agree(&config, &steps)?;
+        let order = disk.must_agree(Elevator::MqDeadline, &[(Knob::MaxSectorsKb, kib)], &steps)?;
         assert!(order.iter().all(|issued| issued.sectors <= 2 * kib));
     }
     Ok(())
 }
 
 fn who_finds_no_tag_waits() -> Result<(), Failed> {
-    let disk = Disk::attach(Nanos::from_millis(20), 4)?;
+    let mut disk = Disk::attach(Nanos::from_millis(20), 4)?;
     for (elevator, tags) in [(Elevator::MqDeadline, 8), (Elevator::MqDeadline, 128), (Elevator::Kyber, 16)] {
         let config = disk.set(elevator, &[(Knob::NrRequests, tags)])?;
         let options = ["--bs=4k", "--rw=randread", "--iodepth=1", "--numjobs=32", "--group_reporting"];
