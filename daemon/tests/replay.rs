@@ -30,7 +30,8 @@ impl Traces {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let place = (state >> 33) % 4_000_000 * 4_096;
             let what = if writes_only || state >> 60 < 7 { "Write" } else { "Read" };
-            writeln!(csv, "{},host,0,{what},{place},4096,80000", 128_166_372_003_061_629 + row * 50_000).unwrap();
+            writeln!(csv, "{},host,0,{what},{place},4096,80000", 128_166_372_003_061_629 + row * 50_000)
+                .unwrap();
         }
         self.write("mixed.csv", &csv)
     }
@@ -70,11 +71,20 @@ fn a_trace_is_simulated_and_every_bio_is_accounted_for() {
 #[test]
 fn settings_are_compared_with_intervals() {
     let traces = Traces::new();
-    let trace = traces.mixed(6_000, false);
-    let candidates =
-        ["--no-stall", "--outstanding", "64", "--compare", "mq-deadline:fifo_batch=1", "--compare", "none", "--json"];
+    let trace = traces.mixed(12_000, false);
+    let candidates = [
+        "--no-stall",
+        "--outstanding",
+        "64",
+        "--compare",
+        "mq-deadline:fifo_batch=1",
+        "--compare",
+        "none",
+        "--json",
+    ];
     let found: Value = serde_json::from_str(&on_disk(&trace, &candidates).done()).unwrap();
-    let against = |index: usize, name: &str| found["results"][index]["against_first"]["throughput"][name].as_f64();
+    let against =
+        |index: usize, name: &str| found["results"][index]["against_first"]["throughput"][name].as_f64();
     assert_eq!(found["results"].as_array().unwrap().len(), 3);
     // Without a scheduler nothing is sorted behind a short device queue.
     assert!(against(2, "upper").unwrap() < 1.0, "{}", found["results"][2]["against_first"]);
@@ -86,7 +96,8 @@ fn genes_that_a_search_found_are_imported_and_fit() {
     let traces = Traces::new();
     let trace = traces.mixed(12_000, false);
     let genes = text(&traces.path("genes.json"));
-    let search = ["--no-stall", "--outstanding", "64", "--tune", "--objective", "throughput", "--budget", "64"];
+    let search =
+        ["--no-stall", "--outstanding", "64", "--tune", "--objective", "throughput", "--budget", "64"];
     let all: Vec<&str> =
         search.iter().copied().chain(["--out", &genes, "--for-device", "sdb", "--json"]).collect();
     let found: Value = serde_json::from_str(&on_disk(&trace, &all).done()).unwrap();

@@ -33,9 +33,17 @@ fn main() {
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
-        ("a_replay_onto_a_device_writes_only_where_that_is_allowed", looped, onto::writes_only_where_they_are_allowed),
+        (
+            "a_replay_onto_a_device_writes_only_where_that_is_allowed",
+            looped,
+            onto::writes_only_where_they_are_allowed,
+        ),
         ("a_replay_onto_a_device_in_use_is_refused", looped, onto::a_device_in_use_is_refused),
-        ("a_replay_onto_a_device_that_is_too_small_or_fails_ends", looped, onto::a_device_that_is_too_small_or_fails_ends_it),
+        (
+            "a_replay_onto_a_device_that_is_too_small_or_fails_ends",
+            looped,
+            onto::a_device_that_is_too_small_or_fails_ends_it,
+        ),
     ];
     let trials = tests
         .into_iter()

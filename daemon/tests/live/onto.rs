@@ -98,7 +98,10 @@ pub(crate) fn a_device_that_is_too_small_or_fails_ends_it() -> Result<(), Failed
     let disk = Loop::new()?;
     let directory = tempfile::tempdir()?;
     let beyond = directory.path().join("beyond.iolog");
-    std::fs::write(&beyond, "fio version 2 iolog\n/dev/x add\n/dev/x open\n/dev/x read 1099511627776 4096\n")?;
+    std::fs::write(
+        &beyond,
+        "fio version 2 iolog\n/dev/x add\n/dev/x open\n/dev/x read 1099511627776 4096\n",
+    )?;
     let ran = replay(&text(&beyond), &disk.device(), &[]);
     check(ran.status == 1 && ran.err.contains("--redirect"), &ran)?;
     let ran = replay(&text(&beyond), &disk.device(), &["--redirect", "wrap"]);
