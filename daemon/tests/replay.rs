@@ -71,7 +71,7 @@ fn a_trace_is_simulated_and_every_bio_is_accounted_for() {
 #[test]
 fn settings_are_compared_with_intervals() {
     let traces = Traces::new();
-    let trace = traces.mixed(6_000, false);
+    let trace = traces.mixed(12_000, false);
     let candidates = [
         "--no-stall",
         "--outstanding",

@@ -54,11 +54,12 @@ pub fn run(
     simulated(disk, config, trace, pace, &Run::to_the_end())
 }
 
-/// Simulates a piece of a trace for half of the time that it took when it was recorded.
+/// Simulates the first three quarters of the time that a piece of a trace took when it was recorded, and counts from the
+/// first quarter on.
 ///
-/// To the end it would not do: of programs that the settings favour nothing is left then, and the last stretch is work
-/// that nobody recorded. Half leaves a setting room to be twice as fast. With [`Pace::NoStall`] there are no times, and
-/// the piece is simulated to its end.
+/// Before that the write cache of a disk that was empty fills. To the end it would not do either: of programs that the
+/// settings favour nothing is left then, and the last stretch is work that nobody recorded. With [`Pace::NoStall`] there
+/// are no times, and the piece is simulated and counted whole.
 ///
 /// # Errors
 /// [`EvaluateError`].
@@ -70,8 +71,8 @@ pub fn run_piece(
 ) -> Result<Piece, EvaluateError> {
     let run = match pace {
         Pace::Open { time_scale } | Pace::Closed { time_scale } => {
-            let half = piece.duration().as_secs_f64() * time_scale.max(f64::EPSILON) / 2.0;
-            Run::for_time(Nanos::ZERO, Nanos((half * 1e9).max(1.0) as u64))
+            let quarter = piece.duration().as_secs_f64() * time_scale.max(f64::EPSILON) / 4.0;
+            Run::for_time(Nanos((quarter * 1e9) as u64), Nanos((quarter * 2e9).max(1.0) as u64))
         }
         Pace::NoStall { .. } => Run::to_the_end(),
     };

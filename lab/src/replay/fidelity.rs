@@ -101,6 +101,8 @@ struct Agreement {
     repeats: Option<f64>,
     /// Mean rank correlation of the simulation and one repeat.
     simulated: Option<f64>,
+    /// The same with each repeat.
+    by_repeat: Vec<f64>,
     /// Rank correlation of the simulation and the mean of the repeats.
     simulated_with_mean: Option<f64>,
     /// Median of |simulated ⁄ measured − 1|.
@@ -138,6 +140,7 @@ impl Agreement {
             spread: spread.filter(|_| pairs.len() > 1),
             repeats: mean(&between),
             simulated: mean(&with),
+            by_repeat: with,
             simulated_with_mean: spearman(&simulated, &means),
             median_error: median(&errors),
         }
@@ -247,7 +250,7 @@ fn report(options: &Options, cells: usize, pairs: &[Pair], agreements: &[Agreeme
     report.table(
         "Rank correlations (Spearman) of the settings: of two repeats, of the simulation and a repeat, of the simulation \
          and the repeats' mean; the spread is the settings' 90th percentile over their 10th",
-        &["work", "scheduler", "quantity", "settings", "spread", "repeats", "simulated", "with mean", "median error", "matters"],
+        &["work", "scheduler", "quantity", "settings", "spread", "repeats", "simulated", "by repeat", "with mean", "median error", "matters"],
         agreements.iter().map(|agreement| {
             [
                 agreement.work.to_owned(),
@@ -257,6 +260,7 @@ fn report(options: &Options, cells: usize, pairs: &[Pair], agreements: &[Agreeme
                 number(agreement.spread),
                 number(agreement.repeats),
                 number(agreement.simulated),
+                agreement.by_repeat.iter().map(|one| format!("{one:.2}")).collect::<Vec<_>>().join(" "),
                 number(agreement.simulated_with_mean),
                 per_cent(agreement.median_error),
                 if agreement.settings_matter() { "yes" } else { "no" }.to_owned(),

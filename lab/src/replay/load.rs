@@ -42,9 +42,11 @@ pub struct Threads {
     pub block: Bytes,
     /// I/Os that each has in flight: with one it blocks in each call, with more it submits asynchronously.
     pub depth: u32,
+    /// Whether it goes through the page cache; then what the block layer sees is the kernel's writeback.
+    pub buffered: bool,
 }
 
-/// One piece of work: direct I/O, so that what the block layer sees is what is written here.
+/// One piece of work. Of direct I/O the block layer sees what is written here.
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
     /// Its name in tables and records.
@@ -55,7 +57,12 @@ pub struct Work {
 
 const KIB: u64 = 1 << 10;
 
-const fn threads(
+/// The same through the page cache.
+pub(super) const fn buffered(threads: Threads) -> Threads {
+    Threads { buffered: true, ..threads }
+}
+
+pub(super) const fn threads(
     name: &'static str,
     count: u32,
     order: Order,
@@ -63,7 +70,7 @@ const fn threads(
     kib: u64,
     depth: u32,
 ) -> Threads {
-    Threads { name, count, order, direction, block: Bytes(kib * KIB), depth }
+    Threads { name, count, order, direction, block: Bytes(kib * KIB), depth, buffered: false }
 }
 
 /// The work of the comparison.
@@ -123,6 +130,9 @@ impl Threads {
             .option("lat_percentiles", "1");
         if let Direction::Mixed { reads_per_cent } = self.direction {
             job = job.option("rwmixread", &reads_per_cent.to_string());
+        }
+        if self.buffered {
+            job = job.buffered();
         }
         if self.order == Order::Sequential {
             job = job.option("offset_increment", &self.part(size).0.to_string());

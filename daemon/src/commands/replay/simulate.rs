@@ -15,8 +15,8 @@ use std::io::Write;
 /// Bios outstanding with `--no-stall` where nothing is said.
 const OUTSTANDING: u32 = 32;
 /// Pieces that intervals rest on, and bios that each has at least.
-const PIECES: usize = 24;
-const LEAST_BIOS: usize = 200;
+const PIECES: usize = 16;
+const LEAST_BIOS: usize = 1_000;
 
 /// What a simulation needs.
 pub(super) struct Bench {
