@@ -33,7 +33,7 @@ pub fn describe(workload: &str) -> &'static str {
 }
 
 /// Where the writer of a sequential workload stays, so that what is stored stays small; readers are beyond.
-const WRITTEN: &str = "1g";
+const WRITTEN: &str = "256m";
 
 fn load(workload: &str, device: &Path) -> Option<Load> {
     let kib = |kib: u64| Bytes(kib << 10);
