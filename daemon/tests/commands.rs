@@ -59,6 +59,18 @@ fn help_version_and_completions_go_to_standard_output() {
 }
 
 #[test]
+fn a_comparison_that_makes_no_sense_is_refused_before_anything_is_written() {
+    run(["ab", "--device", "sda"]).refused(2, &["--set"]);
+    run(["ab", "--device", "sda", "--set", "fifo_batch"]).refused(2, &["fifo_batch=1"]);
+    run(["ab", "--device", "sda", "--set", "write_cache=0"]).refused(2, &["write_cache"]);
+    run(["ab", "--device", "sda", "--set", "fifo_batch=x"]).refused(2, &["whole number"]);
+    run(["ab", "--device", "sda", "--set", "scheduler=cfq"]).refused(2, &["cfq", "mq-deadline"]);
+    run(["ab", "--device", "sda", "--set", "fifo_batch=1", "--for", "1m", "--until-decided"])
+        .refused(2, &["--until-decided"]);
+    run(["ab", "--device", "sda", "--set", "fifo_batch=1", "--slice", "1ms"]).refused(2, &["--slice"]);
+}
+
+#[test]
 fn output_that_nobody_reads_on_is_no_error() {
     let mut child =
         tunerd().args(["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -15,6 +15,7 @@ pub mod exact;
 pub mod latency;
 pub mod overhead;
 pub mod reaction;
+pub mod trials;
 
 use bench::interrupt::Interrupt;
 use std::path::PathBuf;

@@ -23,6 +23,7 @@ mod program {
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
+    use tunerd_lab::trials::{aa, guard};
     use tunerd_lab::{Context, classify, constant, crash, demo, exact, latency, overhead, reaction};
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
@@ -69,6 +70,10 @@ mod program {
         Emulation(cost::Options),
         /// How much a scheduler's settings matter to readers beside a writer
         Sensitivity(sensitivity::Options),
+        /// How soon the guard takes a catastrophic setting back, and how often an identical one
+        Guard(guard::Options),
+        /// How often a campaign promotes a setting that is the incumbent in effect
+        Aa(aa::Options),
         /// All shipped FFSB profiles, counted by the generator and by the kernel
         Workloads(workloads::Options),
     }
@@ -88,6 +93,8 @@ mod program {
                 Self::Fidelity(_) => "fidelity",
                 Self::Emulation(_) => "emulation",
                 Self::Sensitivity(_) => "sensitivity",
+                Self::Guard(_) => "guard",
+                Self::Aa(_) => "aa",
                 Self::Workloads(_) => "workloads",
             }
         }
@@ -105,6 +112,8 @@ mod program {
                 Self::Fidelity(options) => fidelity::run(context, options),
                 Self::Emulation(options) => cost::run(context, options),
                 Self::Sensitivity(options) => sensitivity::run(context, options),
+                Self::Guard(options) => guard::run(context, options),
+                Self::Aa(options) => aa::run(context, options),
                 Self::Workloads(options) => workloads::run(context, options),
             }
         }

@@ -92,10 +92,13 @@ impl Latencies {
 /// What is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct InFlight {
-    /// Read requests that have their tag.
+    /// Read requests that the driver has.
     pub reads: u64,
-    /// Write requests that have their tag.
+    /// Write requests that the driver has.
     pub writes: u64,
+    /// Requests that were allocated and are not completed, those that a scheduler holds back among them (diskstats,
+    /// field 9). Where the driver has none a scheduler may hold all there are, and forever.
+    pub held: u64,
     /// Followed data bios that are not completed, those that wait for a tag too. In the off-phases of a duty cycle
     /// nothing new is followed, so that soon there are none.
     pub all: Ages,
@@ -128,10 +131,11 @@ impl Ages {
 }
 
 impl InFlight {
-    /// All requests that have their tag.
+    /// All requests, wherever they wait.
     #[must_use]
     pub const fn requests(&self) -> u64 {
-        self.reads.saturating_add(self.writes)
+        let driver = self.reads.saturating_add(self.writes);
+        if driver > self.held { driver } else { self.held }
     }
 }
 

@@ -67,7 +67,12 @@ impl Counted {
                 read_time: Nanos::from_millis(stats.read_ms),
                 write_time: Nanos::from_millis(stats.write_ms),
             },
-            in_flight: InFlight { reads: in_flight.reads, writes: in_flight.writes, ..InFlight::default() },
+            in_flight: InFlight {
+                reads: in_flight.reads,
+                writes: in_flight.writes,
+                held: stats.in_flight,
+                ..InFlight::default()
+            },
             io_ticks: Nanos::from_millis(stats.io_ticks_ms),
             time_in_queue: Nanos::from_millis(stats.weighted_ms),
         })

@@ -93,8 +93,9 @@ impl Arms {
     /// The knobs among them whose every write drains the queue, for people.
     #[must_use]
     pub fn draining(&self) -> Vec<Knob> {
+        let both = |knob: &Knob| self.child.get(*knob).is_some() && self.control.get(*knob).is_some();
         let drains = |knob: &Knob| schedulers::info(*knob).is_some_and(|info| info.freezes != Freeze::No);
-        self.differing().into_iter().filter(drains).collect()
+        self.differing().into_iter().filter(|knob| both(knob) && drains(knob)).collect()
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Once {
     Fingerprint(FingerprintArgs),
     /// Compare two settings of a disk on live traffic, under guard, and put everything back.
     Ab(Box<AbArgs>),
+    /// Watch a disk, write nothing, and say which settings are worth comparing and why.
+    Advise(AdviseArgs),
     /// Say what is in force on a disk and why: what was confirmed, what was rejected, and by which evidence.
     Explain(ExplainArgs),
     /// Write confirmed settings as a udev rule, a TuneD profile, a shell script or JSON.

@@ -76,7 +76,7 @@ pub(super) fn ab(args: &AbArgs, out: &mut dyn Write) -> Result<(), Failure> {
     if !draining.is_empty() {
         let names: Vec<String> = draining.iter().map(ToString::to_string).collect();
         progress.say(&format!(
-            "{} drains the queue at each change, for up to seconds; how long is in the report",
+            "at each change of {} the queue is drained, which takes up to seconds; how long is in the report",
             names.join(", ")
         ));
     }
@@ -84,7 +84,7 @@ pub(super) fn ab(args: &AbArgs, out: &mut dyn Write) -> Result<(), Failure> {
         arms,
         rules,
         guard,
-        source: opened.source.into(),
+        source: opened.source,
         devno: identity.devno,
         rotational: identity.rotational,
         clock,
@@ -134,7 +134,10 @@ fn facts(args: &AbArgs, disk: &Disk, identity: &Identity, source: String, clock:
     let release = disk.kernel().read(&KPath::proc("sys/kernel/osrelease")).unwrap_or_default();
     Facts {
         device: identity.name.clone(),
-        model: identity.model.clone().or_else(|| identity.backing_file.clone()),
+        model: identity
+            .model
+            .clone()
+            .or_else(|| identity.backing_file.as_ref().map(|file| format!("loop device on {file}"))),
         rotational: identity.rotational,
         kernel: format!("Linux {}", String::from_utf8_lossy(&release).trim()),
         source,
@@ -221,6 +224,9 @@ impl<'a> Progress<'a> {
         }
         let line = match news {
             News::Waiting => "waiting: nothing is asked of the disk".to_owned(),
+            News::Learned { slices, of } if *slices > *of as usize => {
+                "learning again what is usual".to_owned()
+            }
             News::Learned { slices, of } => format!("learning what is usual: {slices} of {of} slices"),
             News::Pair(row) => self.pair(row),
             News::Lost(why) | News::Note(why) => why.clone(),
@@ -260,7 +266,7 @@ impl<'a> Progress<'a> {
         let decided = (pace > 0.0).then(|| (self.needed.ln() - odds.ln()).max(0.0) / pace);
         let up = self.limit.map(|limit| (limit.as_secs_f64() - row.at_s).max(0.0));
         match decided.into_iter().chain(up).reduce(f64::min) {
-            Some(seconds) if row.pair >= 3 => format!(", about {:.0} s left", seconds),
+            Some(seconds) if row.pair >= 3 => format!(", about {seconds:.0} s left"),
             _ => String::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! [`finish`] turns that into a line on standard error and an exit status.
 
 mod ab;
+mod advise;
 mod config;
 mod devices;
 mod doctor;
@@ -92,6 +93,7 @@ pub fn execute(command: Once, out: &mut dyn Write) -> Result<(), Failure> {
         Once::Pause(args) => status::pause(&args, out),
         Once::Resume(args) => status::resume(&args, out),
         Once::Ab(args) => ab::ab(&args, out),
+        Once::Advise(args) => advise::advise(&args, out),
         Once::Explain(args) => explain::explain(&args, out),
         Once::Export(args) => export::export(&args, out),
         Once::Genes(command) => genes::genes(command, out),

@@ -20,6 +20,7 @@
 
 use super::AppliedSettings;
 use super::slice::{Waiter, batch, completions, errors, slice, slice_score};
+use super::standstill::{Standstill, Standstills};
 use block_types::Nanos;
 use fingerprint::Class;
 use sampler::Sample;
@@ -87,6 +88,9 @@ impl Default for BenchConfig {
         }
     }
 }
+
+/// The share of the false aborts that standstills may have.
+const STANDSTILL_SHARE: f64 = 0.25;
 
 /// Whether something was written for a slice, and so has to settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +168,7 @@ pub struct Bench {
     sync: Guard,
     /// For work that nobody waits for; it judges only while no control slice had any other.
     writeback: Guard,
+    standstills: Standstills,
     class: Option<Class>,
     /// The fingerprint that each arm's last slice was scored under. The arms may differ: read-ahead changes sizes.
     classes: BTreeMap<Arm, Class>,
@@ -181,6 +186,7 @@ pub struct OpenSlice {
     sync: Watch,
     writeback: Watch,
     judges: Waiter,
+    standstill: Standstill,
     first: Option<Box<Sample>>,
     last: Option<Box<Sample>>,
     scored: Option<Scored>,
@@ -247,8 +253,17 @@ impl Bench {
     /// # Errors
     /// Where a setting of the guard is out of its range.
     pub fn new(config: BenchConfig) -> Result<Self, TrialError> {
-        let guard = Guard::new(config.guard)?;
-        Ok(Self { config, sync: guard.clone(), writeback: guard, class: None, classes: BTreeMap::new() })
+        // A quarter of the false aborts is for standstills.
+        let false_aborts = config.guard.false_aborts * (1.0 - STANDSTILL_SHARE);
+        let guard = Guard::new(GuardConfig { false_aborts, ..config.guard })?;
+        Ok(Self {
+            config,
+            sync: guard.clone(),
+            writeback: guard,
+            standstills: Standstills::default(),
+            class: None,
+            classes: BTreeMap::new(),
+        })
     }
 
     /// How slices go.
@@ -294,6 +309,7 @@ impl Bench {
             sync: self.sync.watch(),
             writeback: self.writeback.watch(),
             judges: if self.sync.control_slices() > 0 { Waiter::Sync } else { Waiter::Async },
+            standstill: self.standstills.watch(self.config.guard.false_aborts * STANDSTILL_SHARE),
             first: None,
             last: None,
             scored: None,
@@ -319,7 +335,17 @@ impl Bench {
         }
         let sync = open.sync.look(&batch(&last, sample, Waiter::Sync));
         let writeback = open.writeback.look(&batch(&last, sample, Waiter::Async));
-        let judgement = if open.judges == Waiter::Sync { sync } else { writeback };
+        let stood = open.standstill.look(
+            last.at,
+            now,
+            completions(&last, sample) > 0,
+            last.in_flight.requests() > 0 && sample.in_flight.requests() > 0,
+        );
+        let judgement = match stood {
+            Some((oldest, bound)) => Judgement::Abort(Abort::Age { oldest, bound }),
+            None if open.judges == Waiter::Sync => sync,
+            None => writeback,
+        };
         if let (Arm::Child, Judgement::Abort(abort)) = (open.arm, judgement) {
             open.abort = Some((abort, now));
             return Look::TakeBack(abort);
@@ -352,6 +378,7 @@ impl Bench {
                 if open.arm == Arm::Control {
                     self.sync.learn(&open.sync);
                     self.writeback.learn(&open.writeback);
+                    self.standstills.learn(&open.standstill);
                 }
                 if let Some(class) = self.class {
                     self.classes.insert(open.arm, class);
@@ -380,6 +407,7 @@ impl Bench {
             self.classes.clear();
             self.sync.forget();
             self.writeback.forget();
+            self.standstills.forget();
         }
         open.end(Outcome::Void(void), now, None)
     }

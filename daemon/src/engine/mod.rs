@@ -9,10 +9,11 @@ mod confirmed;
 mod event;
 mod genes;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod score;
 mod search;
 mod slice;
+mod standstill;
 mod strategy;
 mod windows;
 

@@ -63,6 +63,13 @@ impl Tape {
         self.sample.completed.write_sectors += writes * 8;
         self.bios.reads += reads;
         self.bios.writes += writes;
+        self.bios.read_sectors += reads * load.read_bytes / 512;
+        self.bios.write_sectors += writes * 8;
+        self.bios.sync += reads;
+        // All over the disk.
+        self.bios.gaps += reads + writes;
+        self.bios.gap_sum_sectors += u128::from(reads + writes) * 5_000_000;
+        self.bios.distance_sum_sectors += u128::from(reads + writes) * 5_000_000;
         self.sample.time_in_queue += Nanos(reads * load.read_ns + writes * load.write_ns);
         (0..reads).for_each(|_| self.latencies.read.record(Nanos(load.read_ns)));
         (0..writes).for_each(|_| self.latencies.async_write.record(Nanos(load.write_ns)));
@@ -73,7 +80,8 @@ impl Tape {
         self.pass(ms, true);
         let age = self.sample.in_flight.all.oldest.unwrap_or_default() + Nanos::from_millis(ms);
         let ages = Ages { count: reads, sum: Nanos(age.0 * reads), oldest: Some(age) };
-        self.sample.in_flight = InFlight { reads, writes: 0, all: ages, sync: ages, read: ages };
+        self.sample.in_flight =
+            InFlight { reads: 0, writes: 0, held: reads, all: ages, sync: ages, read: ages };
         self.sample.time_in_queue += Nanos(ms * 1_000_000 * reads);
     }
 

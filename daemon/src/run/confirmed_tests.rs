@@ -138,7 +138,8 @@ impl Source for WorldSource {
             let age = now - since;
             Ages { count: DEPTH, sum: Nanos(DEPTH * age.0), oldest: Some(age) }
         });
-        sample.in_flight = InFlight { reads: ages.count, writes: 0, all: ages, sync: ages, read: ages };
+        sample.in_flight =
+            InFlight { reads: ages.count, all: ages, sync: ages, read: ages, ..InFlight::default() };
         Ok(Sample { bios: Some(bios.clone()), latency: Some(latencies.clone()), ..sample.clone() })
     }
 

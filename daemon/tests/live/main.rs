@@ -2,6 +2,7 @@
 //!
 //! Where this machine cannot do it, a test is counted as ignored and its name says why.
 
+mod ab;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
@@ -24,7 +25,7 @@ fn main() {
     let root = (!rustix::process::geteuid().is_root()).then_some("not root");
     let mount = root.or_else(|| Tmpfs::new("64k").is_err().then_some("no tmpfs can be mounted"));
     let looped = root.or_else(|| Loop::new().is_err().then_some("no loop device can be made"));
-    let tests: [(&str, Option<&str>, Test); 13] = [
+    let tests: [(&str, Option<&str>, Test); 17] = [
         ("a_full_disk_stops_no_recorder_and_nothing_is_lost", mount, store::full_while_running),
         ("a_store_cannot_be_begun_on_a_full_disk_and_says_so", mount, store::full_at_start),
         ("a_read_only_state_directory_is_an_error_for_writers_and_none_for_readers", mount, store::read_only),
@@ -32,6 +33,18 @@ fn main() {
         ("a_loop_device_under_random_reads_is_told_so", looped, watch::fingerprint_of_random_reads),
         ("a_watch_that_is_interrupted_ends_well_and_leaves_nothing", looped, watch::interrupted_watch),
         ("a_daemon_answers_pauses_and_is_cleared_up_after_when_killed", looped, daemon::daemon_answers),
+        ("signals_end_a_comparison_and_everything_is_put_back", looped, ab::signals_put_everything_back),
+        (
+            "the_second_comparison_of_a_disk_is_refused_by_the_first_ones_pid",
+            looped,
+            ab::the_second_is_refused,
+        ),
+        ("a_comparison_without_work_ends_and_says_so", looped, ab::without_work_it_ends_and_says_so),
+        (
+            "a_comparison_writes_its_page_and_advice_is_given",
+            looped,
+            ab::a_page_is_written_and_advice_is_given,
+        ),
         ("a_run_for_a_while_ends_with_every_original_back", looped, daemon::run_for_a_while),
         (
             "a_confirmed_run_tries_under_guard_and_ends_with_every_original_back",

@@ -14,7 +14,7 @@ pub(super) const SCHEDULERS: [Elevator; 4] =
     [Elevator::None, Elevator::MqDeadline, Elevator::Kyber, Elevator::Bfq];
 
 /// Attaches a disk, or says what is missing.
-pub(super) fn attach(spec: &Spec) -> Result<EmulatedDisk> {
+pub(crate) fn attach(spec: &Spec) -> Result<EmulatedDisk> {
     EmulatedDisk::attach(spec).context("cannot attach an emulated disk")
 }
 
