@@ -305,7 +305,7 @@ fn work_that_stops_in_mid_test_ends_it_undecided() {
 fn work_that_flips_every_two_seconds_does_not_have_it_thrash() {
     let flips = |since: u64, _: &Settings| {
         let writes = Load { writes_per_s: 400, write_ns: 5 * MS, ..Load::default() };
-        Now::Works(if since / 2_000 % 2 == 0 { reads(20) } else { writes })
+        Now::Works(if (since / 2_000).is_multiple_of(2) { reads(20) } else { writes })
     };
     let evening = live(Day::new("fifo_batch=1", flips)).restored();
     let report = &evening.report;
@@ -320,7 +320,7 @@ fn work_that_flips_every_two_seconds_does_not_have_it_thrash() {
 #[test]
 fn bursts_with_idle_gaps_are_compared_all_the_same() {
     let bursts = |since: u64, now: &Settings| {
-        if since / 1_000 % 3 == 0 { by_batch(12)(since, now) } else { Now::Works(Load::default()) }
+        if (since / 1_000).is_multiple_of(3) { by_batch(12)(since, now) } else { Now::Works(Load::default()) }
     };
     let report = live(Day::new("fifo_batch=1", bursts)).restored().report;
     assert_eq!(report.word(), Word::Better, "{}", report.ticket());

@@ -69,11 +69,15 @@ fn each_kind_of_work_has_its_advice() {
             &["TA-EASY-LOAD"],
         ),
         (
-            |seen| (seen.rotational, seen.iops, seen.read_share) = (false, 90_000.0, Some(1.0)),
+            |seen| {
+                (seen.rotational, seen.iops, seen.read_share) = (false, 90_000.0, Some(1.0));
+            },
             &["TA-NONE-ON-FAST", "TA-RANDOM-READS"],
         ),
         (
-            |seen| (seen.tag_depth, seen.rotational) = (Some(128), false),
+            |seen| {
+                (seen.tag_depth, seen.rotational) = (Some(128), false);
+            },
             &["TA-READS-BEHIND-WRITES", "TA-DEVICE-QUEUE"],
         ),
         (
@@ -97,7 +101,9 @@ fn each_kind_of_work_has_its_advice() {
             &["TA-BFQ-IDLING"],
         ),
         (
-            |seen| (seen.read_share, seen.near_share, seen.mean_bio_kib) = (None, None, None),
+            |seen| {
+                (seen.read_share, seen.near_share, seen.mean_bio_kib) = (None, None, None);
+            },
             &["TA-BIOS-UNSEEN"],
         ),
         (|seen| seen.slice = Slice { elapsed: Nanos::SECOND, ..Slice::default() }, &["TA-IDLE"]),

@@ -84,7 +84,7 @@ pub(super) fn ab(args: &AbArgs, out: &mut dyn Write) -> Result<(), Failure> {
         arms,
         rules,
         guard,
-        source: opened.source.into(),
+        source: opened.source,
         devno: identity.devno,
         rotational: identity.rotational,
         clock,
@@ -266,7 +266,7 @@ impl<'a> Progress<'a> {
         let decided = (pace > 0.0).then(|| (self.needed.ln() - odds.ln()).max(0.0) / pace);
         let up = self.limit.map(|limit| (limit.as_secs_f64() - row.at_s).max(0.0));
         match decided.into_iter().chain(up).reduce(f64::min) {
-            Some(seconds) if row.pair >= 3 => format!(", about {:.0} s left", seconds),
+            Some(seconds) if row.pair >= 3 => format!(", about {seconds:.0} s left"),
             _ => String::new(),
         }
     }
