@@ -1,6 +1,6 @@
 //! `tunerd ab`: two settings of one disk against each other on live traffic, under guard, with everything put back.
 //!
-//! [`arms`] says what the two are, completely; [`Session`] runs slices of both in pairs until there is a verdict, the
+//! [`arms()`] says what the two are, completely; [`Session`] runs slices of both in pairs until there is a verdict, the
 //! time is up or it must end; [`Report`] is what came of it, as one line, as JSON, as a page. The measuring is that of
 //! the control loop: [`engine::Bench`](crate::engine::Bench) for a slice's life and the room `trials` for the verdict.
 //!

@@ -170,6 +170,7 @@ fn live(day: Day) -> Evening {
             trial: TrialConfig {
                 objective: Objective::Latency,
                 max_pairs: 2_000,
+                alpha: 0.025,
                 futility: None,
                 ..TrialConfig::default()
             },
@@ -218,7 +219,7 @@ fn a_setting_that_is_better_is_called_so_and_everything_is_put_back() {
     assert_eq!(report.word(), Word::Better, "{}", report.ticket());
     let line = report.ticket();
     assert!(line.starts_with("sda fifo_batch=1 against fifo_batch=16: better; gain +3"), "{line}");
-    for part in [" % (95 %: ", "in latency; ", " pairs; evidence for better ", "Linux 6.18.0", "no model"] {
+    for part in [" % (95 %: +", "in latency; ", " pairs; evidence for better ", "Linux 6.18.0", "no model"] {
         assert!(line.contains(part), "{part:?} is not in {line}");
     }
     let json = report.json();

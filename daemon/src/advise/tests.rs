@@ -46,14 +46,15 @@ fn each_kind_of_work_has_its_advice() {
         (|seen| seen.read_share = Some(1.0), &["TA-RANDOM-READS"]),
         (
             |seen| {
-                (seen.read_share, seen.near_share, seen.mean_bio_kib) = (Some(1.0), Some(0.95), Some(128.0))
+                (seen.read_share, seen.near_share, seen.mean_bio_kib) = (Some(1.0), Some(0.95), Some(128.0));
             },
             &["TA-READAHEAD-SEQ", "TA-BFQ-ON-ROTATIONAL"],
         ),
         // 1 MiB at once is direct I/O: read-ahead has no part in it.
         (
             |seen| {
-                (seen.read_share, seen.near_share, seen.mean_bio_kib) = (Some(1.0), Some(0.95), Some(1_024.0))
+                (seen.read_share, seen.near_share, seen.mean_bio_kib) =
+                    (Some(1.0), Some(0.95), Some(1_024.0));
             },
             &["TA-BFQ-ON-ROTATIONAL"],
         ),

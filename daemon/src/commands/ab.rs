@@ -18,6 +18,8 @@ use trials::TrialConfig;
 
 /// More pairs than any comparison has had: it ends by its verdict or its time.
 const MOST_PAIRS: u32 = 2_000;
+/// For each direction, which makes 5 % together: a verdict comes when the 95 % interval leaves zero out.
+const ALPHA: f64 = 0.025;
 /// A slice shorter than this holds too little of anything.
 const SHORTEST_SLICE: Nanos = Nanos::from_millis(100);
 
@@ -108,6 +110,7 @@ fn rules(args: &AbArgs) -> Result<Rules, Failure> {
         trial: TrialConfig {
             objective: args.objective.into(),
             max_pairs: MOST_PAIRS,
+            alpha: ALPHA,
             // The size of the effect is wanted in any case, also where it is a loss.
             futility: None,
             ..TrialConfig::default()
