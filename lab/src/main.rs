@@ -23,11 +23,11 @@ mod program {
     use tunerd_lab::bench::interrupt::Interrupt;
     use tunerd_lab::bench::report::Report;
     use tunerd_lab::emulation::{cost, fidelity, sensitivity, workloads};
-    use tunerd_lab::{
-        Context, Recording, classify, constant, convergence, crash, demo, exact, latency, overhead,
-        reaction, replay, traces,
-    };
     use tunerd_lab::trials::{aa, guard, power};
+    use tunerd_lab::{
+        Context, Recording, classify, constant, convergence, crash, demo, exact, latency, overhead, reaction,
+        replay, traces,
+    };
 
     /// Makes tunerd's figures again, each on a loop device of its own. Touches no other device.
     ///

@@ -148,7 +148,7 @@ fn recorded(
 /// Waits until the tracer is switched on for the device.
 fn wait_for_switch(device: &LoopDevice) -> Result<()> {
     let switch = format!("block/{}/trace/enable", device.name());
-    for _ in 0..200 {
+    for _ in 0..3_000 {
         if crate::bench::sysfs::read(&switch)? != "0" {
             return Ok(());
         }
