@@ -155,7 +155,7 @@ impl Disk {
             let running: Vec<_> =
                 steps.iter().map(|step| scope.spawn(move || step.run(path, start))).collect();
             for thread in running {
-                thread.join().map_err(|_| "a submission panicked")??;
+                thread.join().map_err(|_panic| "a submission panicked")??;
             }
             Ok(())
         })
