@@ -3,7 +3,7 @@
 //! 64 I/Os of 4 KiB are outstanding, all over the disk. A disk that takes no time shows the block layer's own cost.
 
 use block_types::{Bytes, Elevator, Knob, KnobValue, Settings};
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use disk_model::Params;
 use replay::{Config, Host, Job, Jobs, Order, Run, Until, simulate};
 
@@ -62,5 +62,9 @@ fn lengths(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, schedulers, lengths);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    schedulers(&mut criterion);
+    lengths(&mut criterion);
+    criterion.final_summary();
+}

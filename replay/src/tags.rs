@@ -18,7 +18,7 @@ impl Tags {
         let words = depth.div_ceil(64) as usize;
         let mut free = vec![u64::MAX; words];
         if let Some(last) = free.last_mut()
-            && depth % 64 != 0
+            && !depth.is_multiple_of(64)
         {
             *last = (1 << (depth % 64)) - 1;
         }

@@ -93,7 +93,7 @@ impl Source for AtOnce {
     fn arrive(&mut self, _: Nanos, batch: &mut Vec<Io>) {
         self.left -= 1;
         let sector = Sector(self.left * 7_919 % 200_000 * 8);
-        let sync = self.left % 2 == 0;
+        let sync = self.left.is_multiple_of(2);
         let stream = StreamId((self.left % 50) as u32);
         batch.push(Io { sync, stream, ..Io::new(Op::Write, sector, Sectors(8)) });
     }

@@ -73,7 +73,8 @@ fn waits_for_a_sequential_process() -> Result<(), Failed> {
     let job = Job::reads(Order::Sequential, Bytes(65_536), 1, SIZE);
     let options = ["--rw=read", "--bs=64k", "--iodepth=1"];
     let mut lengths = Vec::new();
-    for idle_us in [8_000, 0] {
+    // So long that a process which is late on a busy machine is still waited for.
+    for idle_us in [32_000, 0] {
         let knobs = [(Knob::SliceIdleUs, idle_us), (Knob::LowLatency, 0)];
         let config = disk.set(Elevator::Bfq, &knobs)?;
         let found = turns(&mut disk, &config, &job, &options)?;
@@ -101,7 +102,7 @@ fn ends_a_service_with_its_budget() -> Result<(), Failed> {
     let options = ["--rw=read", "--bs=64k", "--iodepth=4"];
     let mut lengths = Vec::new();
     for budget in [512, 2_048] {
-        let knobs = [(Knob::MaxBudget, budget), (Knob::LowLatency, 0)];
+        let knobs = [(Knob::MaxBudget, budget), (Knob::SliceIdleUs, 32_000), (Knob::LowLatency, 0)];
         let config = disk.set(Elevator::Bfq, &knobs)?;
         let found = turns(&mut disk, &config, &job, &options)?;
         assert_near(

@@ -17,7 +17,7 @@ fn gives_each_domain_its_batch() -> Result<(), Failed> {
         [(Knob::NrRequests, 128), (Knob::ReadLatNsec, 10_000_000_000), (Knob::WriteLatNsec, 10_000_000_000)];
     let step = |index: u64| {
         let sector = index * 7_919 % 389 * 1_000 + 8;
-        if index % 2 == 0 { Step::read(index, sector, 8) } else { Step::write(index, sector, 8) }
+        if index.is_multiple_of(2) { Step::read(index, sector, 8) } else { Step::write(index, sector, 8) }
     };
     let order = disk.must_agree(Elevator::Kyber, &knobs, &behind_a_busy_disk((0..44).map(step)))?;
     let switches = order.windows(2).filter(|pair| pair[0].op != pair[1].op).count();

@@ -130,8 +130,8 @@ impl Queue {
     }
 
     /// How far virtual time goes for `service` to all of `weights`.
-    pub(super) const fn advance_of(service: u64, weights: u64) -> u64 {
-        if weights == 0 { 0 } else { (service << SHIFT) / weights }
+    pub(super) fn advance_of(service: u64, weights: u64) -> u64 {
+        (service << SHIFT).checked_div(weights).unwrap_or(0)
     }
 
     pub(super) const fn last_end(&self) -> u64 {
