@@ -52,12 +52,15 @@ pub enum Row {
         /// Its visits.
         visits: Vec<Visit>,
     },
-    /// A run whose visits are judged already and not kept one by one.
+    /// A run whose visits are judged already. One row, so that a run is there or is not.
     Judged {
         /// Which.
         cell: Cell,
         /// Its visits.
         visits: Vec<Judged>,
+        /// What was seen in them, where that is kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seen: Vec<Visit>,
     },
     /// The oracle of a workload, where it is known beforehand.
     Oracle {
@@ -153,10 +156,14 @@ impl Journal {
     pub fn runs(&self) -> BTreeMap<&Cell, &[Visit]> {
         let mut runs: BTreeMap<&Cell, &[Visit]> = BTreeMap::new();
         for row in &self.rows {
-            if let Row::Run { cell, complete, visits } = row
-                && (*complete || !self.has(cell))
-            {
-                runs.insert(cell, visits);
+            match row {
+                Row::Run { cell, complete, visits } if *complete || !self.has(cell) => {
+                    runs.insert(cell, visits);
+                }
+                Row::Judged { cell, seen, .. } if !seen.is_empty() => {
+                    runs.insert(cell, seen);
+                }
+                _ => {}
             }
         }
         runs

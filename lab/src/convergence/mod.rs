@@ -263,10 +263,8 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
             })?;
             let judged = judge(cell, &visits, passes, &land)?;
             // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
-            if cell.seed == 1 {
-                journal.append(Row::Run { cell: cell.clone(), complete: true, visits })?;
-            }
-            journal.append(Row::Judged { cell: cell.clone(), visits: judged })?;
+            let seen = if cell.seed == 1 { visits } else { Vec::new() };
+            journal.append(Row::Judged { cell: cell.clone(), visits: judged, seen })?;
             progress.step(&cell.strategy);
         }
     }
