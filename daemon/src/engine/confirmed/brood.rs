@@ -27,7 +27,7 @@ pub struct Candidate {
 }
 
 impl Brood {
-    /// The first generation: the defaults and what one round of mutations makes of them.
+    /// The first generation; [`Self::candidates`] spreads it over the region.
     ///
     /// # Errors
     /// Where there are too few or too many candidates for a population.
@@ -87,9 +87,14 @@ impl Brood {
         let children = self.pool.children().len();
         // At least half of the campaign explores.
         memory.truncate(children / 2);
+        // What was never measured has nothing to breed from: the first campaign looks at all of the region.
+        let spread = match self.pool.generation() {
+            0 => around.spread(children, &mut rng),
+            _ => Vec::new(),
+        };
         let mut chosen: Vec<Candidate> = Vec::new();
         for child in 0..children {
-            let bred = match memory.get(child) {
+            let bred = match memory.get(child).or_else(|| spread.get(child)) {
                 Some(genome) => Some(genome.clone()),
                 None => self.pool.child(child).map(|genome| around.bounded(genome, &mut rng)),
             };
@@ -176,6 +181,25 @@ impl Around {
         self.space.admit(&Genome(genes)).unwrap_or_else(|_length| self.incumbent.clone())
     }
 
+    /// So many genomes all over the region: a Latin hypercube, in which every gene takes every part of its reach once.
+    fn spread<R: Rng>(&self, count: usize, rng: &mut R) -> Vec<Genome> {
+        let mut genomes = vec![self.incumbent.0.clone(); count];
+        for (gene, spec) in self.space.specs().iter().enumerate() {
+            let mut strata: Vec<usize> = (0..count).collect();
+            strata.shuffle(rng);
+            for (genes, stratum) in genomes.iter_mut().zip(strata) {
+                let share = (stratum as f64 + rng.random::<f64>()) / count as f64;
+                genes[gene] = if self.slides(gene, genes[gene]) {
+                    let reach = self.region.radius();
+                    spec.scale.at(spec.scale.position(genes[gene]) + reach * (2.0 * share - 1.0))
+                } else {
+                    spec.scale.at(share)
+                };
+            }
+        }
+        genomes.into_iter().map(|genes| self.bounded(&Genome(genes), rng)).collect()
+    }
+
     /// `from` with one to three genes changed, within the region.
     fn mutant<R: Rng>(&self, from: &Genome, rng: &mut R) -> Genome {
         let mut genes = from.0.clone();
@@ -251,6 +275,23 @@ mod tests {
         let candidates = brood.candidates(&home, &TrustRegion::default(), std::slice::from_ref(&far), 1);
         assert_eq!(candidates[0].genome, far);
         assert_eq!(candidates.len(), 12);
+    }
+
+    #[test]
+    fn the_first_campaign_tries_every_number_far_up_and_far_down() {
+        let space = space();
+        let home = space.defaults();
+        let candidates =
+            Brood::new(space.clone(), 12, 3).unwrap().candidates(&home, &TrustRegion::default(), &[], 1);
+        for gene in [0, 1] {
+            let scale = &space.specs()[gene].scale;
+            let steps: Vec<f64> = candidates
+                .iter()
+                .map(|candidate| scale.position(candidate.genome.0[gene]) - scale.position(home.0[gene]))
+                .collect();
+            assert!(steps.iter().any(|&step| step > 0.18), "{gene}: {steps:?}");
+            assert!(steps.iter().any(|&step| step < -0.18), "{gene}: {steps:?}");
+        }
     }
 
     #[test]
