@@ -2,8 +2,8 @@
 # Nothing here needs root to build; what needs root is elevated as a finished program (see scripts/lib.sh).
 
 .DEFAULT_GOAL := help
-BENCHES := classify reaction latency overhead exact crash constant fidelity emulation sensitivity workloads traces
-# Passed on: make demo ARGS="--seconds 60", make bench-crash ARGS="--kills 10 --json"
+BENCHES := classify reaction latency overhead exact crash constant convergence fidelity emulation sensitivity workloads traces power guard aa replay-fidelity replay-tune
+# Passed on: make demo ARGS="--visit 30", make bench-crash ARGS="--kills 10 --json"
 ARGS ?=
 
 .PHONY: help setup build test lint demo clean $(BENCHES:%=bench-%)
@@ -24,7 +24,7 @@ test: ## every test; prints "N passed, N failed, N skipped" at the end
 lint: ## formatting, clippy, documentation, dependencies
 	@scripts/lint
 
-demo: ## tune a loop device for about 90 s and show what came of it
+demo: ## tune an emulated hard disk under two workloads that come back, within 5 minutes
 	@scripts/demo $(ARGS)
 
 $(BENCHES:%=bench-%): bench-%:

@@ -95,7 +95,7 @@ impl Supply {
         let mut model = Model::named(model)?;
         if let (false, Model::Disk { name, params: Params::Hdd(hdd) }) = (write_cache, &mut model) {
             hdd.write_cache = WriteCache::WriteThrough;
-            name.push_str(", its write cache off");
+            name.push_str(" without write cache");
         }
         Ok(Self::Emulate { model, queue_depth })
     }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The two workloads: what suits one is poison for the other.
-const WORKLOADS: [&str; 2] = ["sequential write", "random read"];
+const WORKLOADS: [&str; 2] = ["sequential write", "random write"];
 /// Shorter than the daemon's own 4 s after 2 s, so that a campaign fits into a visit.
 const TIMING: [&str; 4] = ["--slice", "600ms", "--settle", "200ms"];
 /// The knobs whose values are shown before and after, beside the genes.
@@ -33,7 +33,7 @@ fn values(victim: &Victim) -> BTreeMap<&'static str, String> {
 pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
     let began = Instant::now();
     let supply = Supply::hard_disk()?;
-    context.say(&format!("Emulating {}", supply.describe()));
+    context.say(&format!("Making {}", supply.describe()));
     let victim = supply.disk(options.seed)?;
     let before = values(&victim);
     let scratch =
@@ -185,19 +185,11 @@ impl Progress {
     }
 }
 
-/// When something other than the default was confirmed in a visit, or was back, s after its first I/O.
+/// When something other than the default came into force in a visit because of that visit, s after its first I/O; what
+/// it began with belongs to another workload.
 fn tuned_after(visit: &Visit, default: &Settings) -> Option<f64> {
-    visit.leaders.iter().find(|step| step.settings != *default).map(|step| step.at_s.max(0.0))
-}
-
-/// When what a workload has confirmed was back in its second visit.
-fn back_after(visit: &Visit, default: &Settings) -> Option<f64> {
-    visit
-        .leaders
-        .iter()
-        .find(|step| step.at_s > 0.0 && step.settings != *default)
-        .map(|step| step.at_s)
-        .or_else(|| tuned_after(visit, default))
+    let own = visit.leaders.iter().filter(|step| step.at_s > 0.0);
+    own.filter(|step| step.settings != *default).map(|step| step.at_s).next()
 }
 
 fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &BTreeMap<&str, Checked>) {
@@ -209,8 +201,8 @@ fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &
             "default (MB/s)",
             "tuned (MB/s)",
             "gain, in pairs",
-            "first visit: confirmed after (s)",
-            "return: back after (s)",
+            "cold: confirmed after (s)",
+            "warm: in force after (s)",
             "what is confirmed",
         ],
         WORKLOADS.map(|workload| {
@@ -219,15 +211,8 @@ fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &
             let rate = |rate: fn(&Checked) -> f64| {
                 found.map_or_else(|| "-".to_owned(), |found| format!("{:.1}", rate(found)))
             };
-            // What was in force when a first visit began belongs to another workload.
-            let cold = mine.first().and_then(|visit| {
-                visit
-                    .leaders
-                    .iter()
-                    .find(|step| step.at_s > 0.0 && step.settings != *default)
-                    .map(|step| step.at_s)
-            });
-            let warm = mine.last().and_then(|visit| back_after(visit, default));
+            let cold = mine.first().and_then(|visit| tuned_after(visit, default));
+            let warm = mine.last().and_then(|visit| tuned_after(visit, default));
             let last = mine.last().and_then(|visit| visit.leaders.last());
             let differs = last.map(|last| {
                 let other: Settings = last
