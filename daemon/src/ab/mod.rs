@@ -21,4 +21,4 @@ pub use arms::{Arms, ArmsError, arms, parse_setting};
 pub use ending::{Ending, Word};
 pub use report::{Facts, Report};
 pub use session::{News, Parts, Rules, Session};
-pub use tally::{ArmTotals, PairRow};
+pub use tally::{ArmFigures, ArmTotals, PairRow, TakenBack};

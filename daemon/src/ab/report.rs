@@ -1,7 +1,7 @@
 //! What came of a comparison: one line for a ticket, one JSON object for programs.
 
 use super::ending::{Ending, Word, length};
-use super::tally::{ArmFigures, PairRow, per_cent};
+use super::tally::{ArmFigures, PairRow, TakenBack, per_cent};
 use crate::engine::BenchConfig;
 use block_types::{Nanos, Settings};
 use fingerprint::Class;
@@ -57,6 +57,8 @@ pub struct Report {
     pub objective: Objective,
     /// The counted pairs.
     pub rows: Vec<PairRow>,
+    /// Each time that the guard took the child back.
+    pub taken_back: Vec<TakenBack>,
     /// Slices measured and void.
     pub voids: VoidCounts,
     /// What the guard took back.
@@ -207,6 +209,7 @@ impl Report {
             "voids": self.voids,
             "void_rate": self.voids.rate(),
             "violations": { "count": self.violations.count, "time_ns": self.violations.time },
+            "taken_back": self.taken_back,
             "fingerprints": self.classes,
             "length_ns": self.length,
             "slices": self.bench,

@@ -7,7 +7,7 @@
 use super::arms::Arms;
 use super::ending::{Ending, harm};
 use super::report::{Facts, Report};
-use super::tally::{Both, PairRow};
+use super::tally::{Both, PairRow, TakenBack};
 use crate::config::Config;
 use crate::engine::{
     AppliedSettings, Bench, BenchConfig, Look, OpenSlice, Settling, SliceEnd, Windows, idle, saturation,
@@ -114,6 +114,7 @@ pub struct Session<C: Clock> {
     last: Option<Sample>,
     totals: Both,
     rows: Vec<PairRow>,
+    taken_back: Vec<TakenBack>,
     classes: BTreeMap<Class, u32>,
     notes: Vec<String>,
     in_row: InRow,
@@ -177,6 +178,7 @@ impl<C: Clock> Session<C> {
             last: None,
             totals: Both::default(),
             rows: Vec::new(),
+            taken_back: Vec::new(),
             classes: BTreeMap::new(),
             notes: Vec::new(),
             in_row: InRow::default(),
@@ -209,6 +211,7 @@ impl<C: Clock> Session<C> {
             alpha: self.rules.trial.alpha,
             objective: self.rules.trial.objective,
             rows: self.rows,
+            taken_back: self.taken_back,
             voids: self.trial.voids(),
             violations: self.bench.violations(),
             child_figures: self.totals.child.figures(),
@@ -290,6 +293,8 @@ impl<C: Clock> Session<C> {
         self.in_row.aborts += 1;
         self.relearn = AFTER_ABORT;
         let after = end.times.harmful_for().unwrap_or_default();
+        let seen_after_ns = end.times.abort_seen.map_or(after, |seen| seen - end.times.in_force);
+        self.taken_back.push(TakenBack { seen_after_ns, back_after_ns: after, why: harm(abort) });
         self.note(format!("the guard took the setting back after {after}: {}", harm(abort)), tell);
         match &end.so_far {
             Some(score) if self.in_row.aborts < 2 => Outcome::Measured(score.clone()),

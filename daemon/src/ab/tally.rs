@@ -27,6 +27,17 @@ pub struct PairRow {
     pub evidence_worse: f64,
 }
 
+/// One time that the guard took the child back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TakenBack {
+    /// From its being in force until the guard saw the harm.
+    pub seen_after_ns: Nanos,
+    /// From its being in force until the control's settings were read back.
+    pub back_after_ns: Nanos,
+    /// What the guard saw.
+    pub why: String,
+}
+
 /// A log ratio in per cent.
 pub(super) fn per_cent(log_ratio: f64) -> f64 {
     log_ratio.exp_m1() * 100.0

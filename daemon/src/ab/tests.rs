@@ -255,6 +255,7 @@ fn a_catastrophe_is_taken_back_within_a_second_twice_and_called_worse() {
     assert_eq!((report.word(), report.violations.count), (Word::Worse, 2));
     assert!(report.violations.time < Nanos(2 * Nanos::SECOND.0), "{}", report.violations.time);
     assert!(report.ticket().contains("taken back 2 times"), "{}", report.ticket());
+    assert!(report.taken_back.iter().all(|one| one.back_after_ns < Nanos::SECOND), "{:?}", report.taken_back);
 }
 
 #[test]
