@@ -10,18 +10,27 @@ use std::collections::VecDeque;
 pub(crate) struct FixedDisk {
     service: Nanos,
     depth: u32,
+    /// The least time between two answers.
+    gap: Nanos,
     waiting: VecDeque<Completion>,
 }
 
 impl FixedDisk {
     pub(crate) fn new(service: Nanos, depth: u32) -> Self {
-        Self { service, depth, waiting: VecDeque::new() }
+        Self { service, depth, gap: Nanos::ZERO, waiting: VecDeque::new() }
+    }
+
+    /// The same, but answers come one at a time: else a disk whose commands all take the same time answers in waves, and
+    /// whoever submits again in answer to one finds that those of the same wave have filled the disk.
+    pub(crate) fn one_at_a_time(self, gap: Nanos) -> Self {
+        Self { gap, ..self }
     }
 }
 
 impl DiskModel for FixedDisk {
     fn submit(&mut self, now: Nanos, id: CommandId, _: Command) {
-        self.waiting.push_back(Completion { id, at: now + self.service });
+        let after_last = self.waiting.back().map_or(Nanos::ZERO, |last| last.at + self.gap);
+        self.waiting.push_back(Completion { id, at: (now + self.service).max(after_last) });
         assert!(self.waiting.len() <= self.depth as usize, "more commands than the disk takes");
     }
 

@@ -24,6 +24,8 @@ pub(crate) type Test = (&'static str, fn() -> Result<(), Failed>);
 pub(crate) const SIZE: Bytes = Bytes(256 << 20);
 /// A machine that is busy with other things may delay an answer past what comes next: so often a script is tried.
 const ATTEMPTS: u32 = 4;
+/// About what the emulator takes to answer one more.
+const ANSWER_GAP: Nanos = Nanos(30_000);
 const O_DIRECT: i32 = 0o40_000;
 
 /// Runs a test up to three times: one that fails because the machine was busy with other things does not fail again and
@@ -213,7 +215,7 @@ impl Disk {
 
     /// The same, but the first `ramp` seconds do not count.
     pub(crate) fn simulate_after(&self, config: &Config, ramp: u32, seconds: u32, jobs: Vec<Job>) -> Report {
-        let mut disk = FixedDisk::new(self.service, self.depth);
+        let mut disk = FixedDisk::new(self.service, self.depth).one_at_a_time(ANSWER_GAP);
         let ns = |seconds| Nanos(u64::from(seconds) * 1_000_000_000);
         let run = Run::for_time(ns(ramp), ns(seconds));
         simulate(config, &mut disk, &mut Jobs::new(jobs), &run)

@@ -42,7 +42,9 @@ fn throttles_writes() -> Result<(), Failed> {
         let real_writes = real[1]["write"]["iops"].as_f64().ok_or("no iops")?;
         let per_second = |bios: u64| bios as f64 / f64::from(seconds);
         let writes = per_second(simulated.sync_writes.bios);
-        assert_near("reads", per_second(simulated.reads.bios), real_reads, 0.2)?;
+        // How many reads find a place before the writes fill it depends on how fast fio answers an answer: the kernel's
+        // own figure goes from 250 to 296 a second.
+        assert_near("reads", per_second(simulated.reads.bios), real_reads, 0.3)?;
         assert_near("writes", writes, real_writes, 0.3)?;
         found.push(writes);
     }
