@@ -75,12 +75,12 @@ pub(super) fn simulate(args: &ReplayArgs, model: &str, out: &mut dyn Write) -> R
         let report = run(&bench.disk, &config, &bench.trace, bench.pace).map_err(Failure::failed)?;
         found.push((settings, config, report));
     }
-    if let Some((_, _, report)) = found.first() {
-        if report.refused > 0 {
-            bench
-                .notes
-                .push(format!("{} bios were not simulated: they are no work of this disk", report.refused));
-        }
+    if let Some((_, _, report)) = found.first()
+        && report.refused > 0
+    {
+        bench
+            .notes
+            .push(format!("{} bios were not simulated: they are no work of this disk", report.refused));
     }
     let gains = compare(&bench, &found, args.seed)?;
     if args.json.json {
