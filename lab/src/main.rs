@@ -160,7 +160,7 @@ mod program {
         let cli = Cli::parse();
         let needs_root = match &cli.experiment {
             Experiment::Demo(_) | Experiment::Power(_) => false,
-            Experiment::Convergence(options) => options.backend.needs_root(),
+            Experiment::Convergence(options) => options.report.is_none() && options.backend.needs_root(),
             _ => true,
         };
         if needs_root && !rustix::process::geteuid().is_root() {

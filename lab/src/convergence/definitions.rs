@@ -99,7 +99,7 @@ pub fn already_good(in_force: &[Worth], oracle: f64) -> bool {
 #[must_use]
 pub fn is_null(oracle_low: f64) -> bool {
     // Also where it is no number: a gain that nobody could measure is none.
-    !(oracle_low - 1.0 >= NULL_BELOW)
+    oracle_low.is_nan() || oracle_low - 1.0 < NULL_BELOW
 }
 
 /// The children of one generation: positions of the dominant knobs on their scales, 0 to 1, one list a child.

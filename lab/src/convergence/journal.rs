@@ -114,6 +114,27 @@ impl Journal {
         Ok(Self { rows, run: Some(Run::open(directory)?) })
     }
 
+    /// Opens the record in `directory` under whatever plan it has, to make its report anew.
+    ///
+    /// # Errors
+    /// Where it is no record of this experiment.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let journal = Self { rows: rows(directory)?, run: Some(Run::open(directory)?) };
+        journal.plan().with_context(|| directory.display().to_string())?;
+        Ok(journal)
+    }
+
+    /// The plan that the run is made under.
+    ///
+    /// # Errors
+    /// Where the first row is none.
+    pub fn plan(&self) -> Result<&Plan> {
+        match self.rows.first() {
+            Some(Row::Plan(plan)) => Ok(plan),
+            _ => anyhow::bail!("the first row is no plan"),
+        }
+    }
+
     /// Takes a row, and keeps it before it returns.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ use judge::{Landscape, judge};
 use live::Supply;
 use measured::Measured;
 use plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, Treatment};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -106,6 +106,9 @@ pub struct Options {
     /// Go on with the record in this directory, under the same options
     #[arg(long, value_name = "DIRECTORY")]
     pub resume: Option<PathBuf>,
+    /// Run nothing: make the report of the record in this directory anew
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "resume")]
+    pub report: Option<PathBuf>,
 }
 
 impl Options {
@@ -125,6 +128,7 @@ impl Options {
             device: None,
             overwrite_all_data: false,
             resume: None,
+            report: None,
         }
     }
 
@@ -155,6 +159,9 @@ impl Options {
 ///
 /// Where what the backend needs cannot be had, or on an interrupt; what was recorded until then is kept.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
+    if let Some(directory) = &options.report {
+        return again(directory);
+    }
     match options.backend {
         Backend::FakeClock => virtual_time(context, options),
         Backend::Emulated => on_disks(
@@ -164,6 +171,17 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         ),
         Backend::Device => on_disks(context, &Options { at_once: 1, ..options.clone() }, &given(options)?),
     }
+}
+
+/// The report of a record, made anew.
+fn again(directory: &Path) -> Result<Report> {
+    let journal = Journal::open(directory)?;
+    let plan = journal.plan()?.clone();
+    if plan.backend == Backend::FakeClock.name() {
+        return report::finish(journal, &Synthetic::new()?);
+    }
+    let land = Measured::new(&plan.genes, journal.slices());
+    report::finish(journal, &land)
 }
 
 /// The given device, if its data may be overwritten.

@@ -107,7 +107,7 @@ pub const STRATEGIES: [Strategy; 6] = [
     },
     Strategy {
         name: "moilanen-2006-at-once",
-        what: "the same, but a confirmed change ends the generation and reintroduces at once",
+        what: "as moilanen-2006, but a confirmed change ends the generation and reintroduces at once",
         ranges: Ranges::Paper,
         arguments: PUBLISHED,
     },
@@ -120,7 +120,8 @@ pub const STRATEGIES: [Strategy; 6] = [
     },
     Strategy {
         name: "moilanen-at-once",
-        what: "the same, but a confirmed change ends the generation and reintroduces at once",
+        what: "the paper's search by our rule for the fingerprint and within the catalogue's ranges, 2 s children without \
+               settling; a confirmed change ends the generation and reintroduces at once",
         ranges: Ranges::Catalogue,
         arguments: FAIR,
     },
@@ -133,7 +134,8 @@ pub const STRATEGIES: [Strategy; 6] = [
     },
     Strategy {
         name: "confirmed-short",
-        what: "the same with slices of 1 s after 0.5 s, so that a campaign fits into a visit",
+        what: "our default with slices of 1 s after 0.5 s in place of 4 s after 2 s, so that a campaign fits into a visit: \
+               settings stay only where guarded, paired trials have confirmed them, and what leads is the incumbent",
         ranges: Ranges::Catalogue,
         arguments: CONFIRMED_SHORT,
     },

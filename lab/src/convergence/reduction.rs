@@ -6,7 +6,7 @@ use crate::bench::stats::{Estimate, bootstrap};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A warm visit and the same visit of the same seed in another arm: T95 restricted to the visit, s.
+/// A warm visit and the same visit of the same seed in another arm: T95 restricted to the visit, or lost seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
     /// With memory.
@@ -17,7 +17,7 @@ pub struct Pair {
 
 /// The pairs of a strategy and workload, and how many were left out because either visit began already good.
 #[must_use]
-pub fn pairs(judged: &[&Judged], against: Treatment) -> (Vec<Pair>, usize) {
+pub fn pairs(judged: &[&Judged], against: Treatment, value: impl Fn(&Judged) -> f64) -> (Vec<Pair>, usize) {
     let mut pairs = Vec::new();
     let mut apart = 0;
     for warm in judged.iter().filter(|visit| visit.arm == Some(Arm::Warm)) {
@@ -31,13 +31,13 @@ pub fn pairs(judged: &[&Judged], against: Treatment) -> (Vec<Pair>, usize) {
         if warm.already_good || other.already_good {
             apart += 1;
         } else {
-            pairs.push(Pair { warm_s: warm.t95.restricted(), other_s: other.t95.restricted() });
+            pairs.push(Pair { warm_s: value(warm), other_s: value(other) });
         }
     }
     (pairs, apart)
 }
 
-/// 1 − RMST(warm)/RMST(other), with its bootstrap interval over pairs; `None` of fewer than two.
+/// 1 − mean(warm)/mean(other), of T95 the ratio of restricted means, with its bootstrap interval over pairs; `None` of fewer than two.
 #[must_use]
 pub fn reduction(pairs: &[Pair], seed: u64) -> Option<Estimate> {
     let places: Vec<f64> = (0..pairs.len()).map(|place| place as f64).collect();
@@ -91,7 +91,8 @@ mod tests {
             judged(Treatment::Recall, 1, 0, T95::At(60.0), false),
             judged(Treatment::None, 1, 0, T95::At(60.0), false),
         ];
-        let (found, apart) = pairs(&all.iter().collect::<Vec<_>>(), Treatment::None);
+        let (found, apart) =
+            pairs(&all.iter().collect::<Vec<_>>(), Treatment::None, |visit| visit.t95.restricted());
         assert_eq!(found, [Pair { warm_s: 1.0, other_s: 50.0 }, Pair { warm_s: 3.0, other_s: 100.0 }]);
         assert_eq!(apart, 1);
         // 1 − (1 + 3)/(50 + 100)

@@ -30,13 +30,6 @@ pub(super) fn finish(journal: Journal, land: &dyn Landscape) -> Result<Report> {
     Ok(report)
 }
 
-fn plan(journal: &Journal) -> Result<&Plan> {
-    match journal.rows().first() {
-        Some(Row::Plan(plan)) => Ok(plan),
-        _ => anyhow::bail!("the first row is no plan"),
-    }
-}
-
 /// All visits, judged: those that were when they were recorded, and those whose worth was measured afterwards.
 pub(super) fn judged(journal: &Journal, passes: usize, land: &dyn Landscape) -> Result<Vec<Judged>> {
     let mut judged: Vec<Judged> = journal
@@ -57,7 +50,7 @@ pub(super) fn judged(journal: &Journal, passes: usize, land: &dyn Landscape) -> 
 }
 
 pub(super) fn make(journal: &Journal, land: &dyn Landscape) -> Result<Report> {
-    let plan = plan(journal)?;
+    let plan = journal.plan()?;
     let judged = judged(journal, plan.passes, land)?;
     let summaries = summarise(&plan.strategies, &judged, land);
     let mut report = Report::new(&title(plan));
@@ -128,12 +121,28 @@ fn tables(report: &mut Report, plan: &Plan, summaries: &[Summary], land: &dyn La
             "Lost seconds: the oracle's work that was not done in a visit of {} s, trials included; means",
             plan.visit_s
         ),
-        &["strategy", "workload", "none", "first", "warm", "reset"],
+        &[
+            "strategy",
+            "workload",
+            "none",
+            "first",
+            "warm",
+            "reset",
+            "warm less than none (%)",
+            "than reset (%)",
+        ],
         summaries.iter().map(|summary| {
             let arm = |arm| summary.arms.get(&arm).map_or_else(|| "-".to_owned(), |arm| seconds(arm.lost_s));
-            let lost = [Arm::None, Arm::First, Arm::Warm, Arm::Reset].map(arm);
-            let [none, first, warm, reset] = lost;
-            [summary.strategy.clone(), summary.workload.clone(), none, first, warm, reset]
+            [
+                summary.strategy.clone(),
+                summary.workload.clone(),
+                arm(Arm::None),
+                arm(Arm::First),
+                arm(Arm::Warm),
+                arm(Arm::Reset),
+                per_cent(summary, summary.less_lost_than_none.as_ref()),
+                per_cent(summary, summary.less_lost_than_reset.as_ref()),
+            ]
         }),
     );
     report.table(

@@ -52,6 +52,10 @@ pub struct Summary {
     pub against_none: Option<Estimate>,
     /// How much shorter warm is than the defaults on each change.
     pub against_reset: Option<Estimate>,
+    /// How much less is lost warm than without detection.
+    pub less_lost_than_none: Option<Estimate>,
+    /// How much less is lost warm than with the defaults on each change.
+    pub less_lost_than_reset: Option<Estimate>,
     /// Pairs behind the first.
     pub pairs: usize,
     /// Pairs that are listed apart because one of the two began already good.
@@ -86,8 +90,12 @@ fn one(strategy: &str, workload: &str, oracle: Oracle, judged: &[&Judged]) -> Su
             arms.entry(arm).or_default().push(visit);
         }
     }
-    let (none, apart) = pairs(judged, Treatment::None);
-    let (reset, _) = pairs(judged, Treatment::Reset);
+    let t95 = |visit: &Judged| visit.t95.restricted();
+    let lost = |visit: &Judged| visit.lost_s;
+    let (none, apart) = pairs(judged, Treatment::None, t95);
+    let (reset, _) = pairs(judged, Treatment::Reset, t95);
+    let (lost_none, _) = pairs(judged, Treatment::None, lost);
+    let (lost_reset, _) = pairs(judged, Treatment::Reset, lost);
     let shorter = |pairs: &[Pair]| if null { None } else { reduction(pairs, 1) };
     Summary {
         strategy: strategy.to_owned(),
@@ -97,6 +105,8 @@ fn one(strategy: &str, workload: &str, oracle: Oracle, judged: &[&Judged]) -> Su
         arms: arms.into_iter().map(|(arm, visits)| (arm, arm_summary(&visits))).collect(),
         against_none: shorter(&none),
         against_reset: shorter(&reset),
+        less_lost_than_none: shorter(&lost_none),
+        less_lost_than_reset: shorter(&lost_reset),
         pairs: none.len(),
         apart,
     }
