@@ -118,8 +118,8 @@ mod as_toml {
     }
 }
 
-/// A queue of one cannot be had: the kernel's schedulers want two tags.
-const LEAST_DEPTH: u32 = 2;
+/// The kernel gives every queue at least four requests (`BLKDEV_MIN_RQ`), whatever is asked for.
+const LEAST_DEPTH: u32 = 4;
 
 /// How many requests the loop driver takes at once, and so the deepest queue that can be emulated.
 pub const LOOP_DEPTH: u32 = 128;
@@ -131,7 +131,7 @@ pub struct Spec {
     pub model: Model,
     /// How large it is: a multiple of 4096.
     pub size: Bytes,
-    /// How many commands it takes at once (2 to 128); the model's own number unless told.
+    /// How many commands it takes at once (4 to 128); the model's own number unless told.
     pub queue_depth: Option<u32>,
     /// The directory in whose file system the data are.
     pub backing: PathBuf,

@@ -66,7 +66,7 @@ impl Queue {
         tags.lines().find_map(|line| line.strip_prefix("depth=")?.parse().ok())
     }
 
-    /// Sets how many requests the driver takes at once (2 to 128). The scheduler is `none` afterwards.
+    /// Sets how many requests the driver takes at once (4 to 128). The scheduler is `none` afterwards.
     ///
     /// # Errors
     ///

@@ -170,11 +170,11 @@ fn a_killed_user_of_the_library_leaves_nothing() -> Result<(), Failed> {
 
 fn a_slow_disk_with_a_full_page_cache_is_detached_all_the_same() -> Result<(), Failed> {
     let bench = Bench::new()?;
-    let disk = bench.attach(&Spec { queue_depth: Some(2), ..spec(Nanos::from_millis(500)) })?;
+    let disk = bench.attach(&Spec { queue_depth: Some(4), ..spec(Nanos::from_millis(500)) })?;
     let entry = disk.entry().clone();
-    // In pieces of 1 MiB, two in half a second, this takes longer to write than anybody would wait.
+    // In pieces of 1 MiB, four in half a second, this takes longer to write than anybody would wait.
     let output = format!("of={}", disk.path().display());
-    run("dd", &["if=/dev/zero", &output, "bs=1M", "count=200", "conv=notrunc,nocreat", "status=none"])?;
+    run("dd", &["if=/dev/zero", &output, "bs=1M", "count=400", "conv=notrunc,nocreat", "status=none"])?;
     disk.detach()?;
     assert_gone(&entry)
 }

@@ -92,7 +92,7 @@ pub struct Options {
     #[arg(long)]
     pub write_cache: bool,
     /// emulated: how many commands the disk takes at once
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=128))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(4..=128))]
     pub queue_depth: u32,
     /// emulated: so many disks at once, each with a tunerd of its own
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]

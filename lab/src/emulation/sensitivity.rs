@@ -32,7 +32,7 @@ pub struct Options {
     #[arg(long, default_value = "hdd-7200")]
     pub model: String,
     /// How many commands the disk takes at once
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=128))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(4..=128))]
     pub queue_depth: u32,
     /// Seed of the order of the runs, and of what is random in the model
     #[arg(long, default_value_t = 1)]

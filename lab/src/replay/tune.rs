@@ -30,9 +30,6 @@ use trials::{Arm, Coin, centre};
 /// Options of this measurement.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// The tunerd that records, where it is another
-    #[arg(long, value_name = "PROGRAM")]
-    pub recorder: Option<PathBuf>,
     /// Seconds of each recording
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=3_600))]
     pub record_seconds: u64,
@@ -46,7 +43,7 @@ pub struct Options {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
     /// How many commands the disk takes at once
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=128))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(4..=128))]
     pub queue_depth: u32,
     /// Seed of the search, of the loads and of the coins
     #[arg(long, default_value_t = 1)]
@@ -170,10 +167,6 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
     ensure!(Params::named(MODEL).is_some(), "there is no disk model called {MODEL:?}");
     let directory = tempfile::tempdir()?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), directory.path())?;
-    let recorder = match &options.recorder {
-        Some(path) => Tunerd::find(Some(path), directory.path())?,
-        None => tunerd.clone(),
-    };
     let mut tuned = Vec::new();
     for (index, (work, objective)) in LOADS.into_iter().enumerate() {
         let name = work.name;
@@ -182,7 +175,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         std::fs::create_dir_all(&bench.directory)?;
         let disk = attach(&bench.spec()?)?;
         context.say(&format!("{name}: recording for {} s", options.record_seconds));
-        bench.record(&recorder, &disk)?;
+        bench.record(&tunerd, &disk)?;
         context.say(&format!("{name}: tuning for {}", objective.name()));
         let found = bench.tune(&tunerd, disk.name())?;
         tuned.push((bench, disk, found));
@@ -242,14 +235,14 @@ impl Bench<'_> {
         Load::new(disk, self.work.threads.iter().map(job))
     }
 
-    fn record(&self, recorder: &Tunerd, disk: &EmulatedDisk) -> Result<()> {
+    fn record(&self, tunerd: &Tunerd, disk: &EmulatedDisk) -> Result<()> {
         apply(disk.name(), &Self::base())?;
         let seconds = self.options.record_seconds;
         let load = self.load(disk.path(), Duration::from_secs(seconds + 5), self.options.seed).start()?;
         self.context.interrupt.sleep(RAMP)?;
         let (length, out) = (format!("{seconds}s"), text(&self.directory));
         let arguments = ["--device", disk.name(), "--for", &length, "--out", &out, "--json"];
-        let _recorded: Value = recorder.ask("record", &[Place::State, Place::Run], &arguments)?;
+        let _recorded: Value = tunerd.ask("record", &[Place::State, Place::Run], &arguments)?;
         load.stop()?;
         settle(self.context, disk)
     }

@@ -68,7 +68,7 @@ pub(crate) struct Attach {
     /// How large the disk is, such as 4G; its data take up space only where they are written.
     #[arg(long, value_parser = parse_size)]
     pub(crate) size: Bytes,
-    /// How many commands the disk takes at once, 2 to 128 [default: as the model has it].
+    /// How many commands the disk takes at once, 4 to 128 [default: as the model has it].
     #[arg(long, value_name = "N")]
     pub(crate) queue_depth: Option<u32>,
     /// The directory in whose file system the data are.
