@@ -98,8 +98,8 @@ pub fn already_good(in_force: &[Worth], oracle: f64) -> bool {
 /// Whether nothing is to be found: the oracle's gain over the default, at its lower 95 % limit, is below 10 %.
 #[must_use]
 pub fn is_null(oracle_low: f64) -> bool {
-    // Also where it is no number: a gain that nobody could measure is none.
-    !(oracle_low - 1.0 >= NULL_BELOW)
+    // A gain that nobody could measure is none.
+    oracle_low.is_nan() || oracle_low - 1.0 < NULL_BELOW
 }
 
 /// The children of one generation: positions of the dominant knobs on their scales, 0 to 1, one list a child.

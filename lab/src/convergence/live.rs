@@ -44,7 +44,7 @@ const SIZE: Bytes = Bytes(16 << 30);
 /// A disk that the experiment may overwrite.
 pub(crate) enum Victim {
     /// Made for it, and gone with it.
-    Emulated(EmulatedDisk),
+    Emulated(Box<EmulatedDisk>),
     /// Given by the user, with what its queue was.
     Given { path: PathBuf, name: String },
 }
@@ -116,7 +116,8 @@ impl Supply {
                 let mut spec = Spec::new(model.clone(), SIZE);
                 spec.queue_depth = Some(*queue_depth);
                 spec.seed = seed;
-                Victim::Emulated(EmulatedDisk::attach(&spec).context("cannot attach an emulated disk")?)
+                let disk = EmulatedDisk::attach(&spec).context("cannot attach an emulated disk")?;
+                Victim::Emulated(Box::new(disk))
             }
             Self::Given { path, name } => Victim::Given { path: path.clone(), name: name.clone() },
         };

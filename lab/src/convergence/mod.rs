@@ -281,7 +281,8 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
             })?;
             let judged = judge(cell, &visits, passes, &land)?;
             // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
-            let seen = if cell.seed == 1 { visits } else { Vec::new() };
+            let is_shown = cell.seed == 1 && cell.treatment == Treatment::Recall;
+            let seen = if is_shown { visits } else { Vec::new() };
             journal.append(Row::Judged { cell: cell.clone(), visits: judged, seen })?;
             progress.step(&cell.strategy);
         }

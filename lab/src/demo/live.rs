@@ -178,7 +178,7 @@ impl Progress {
             }
             "promoted" => self.line(&format!("  confirmed: {}", settings().unwrap_or_default())),
             "applied" => {
-                self.bar.set_message(format!("{workload} | trying {}", settings().unwrap_or_default()))
+                self.bar.set_message(format!("{workload} | trying {}", settings().unwrap_or_default()));
             }
             _ => {}
         }
