@@ -100,7 +100,7 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         report.note(format!("tunerd warned: {}", field::<String>(warning, "message")?));
     }
     let charts: Vec<String> = charts.iter().map(|path| path.display().to_string()).collect();
-    report.note(format!("Charts: {}", charts.join(" ")));
+    report.note(format!("Charts, as SVG and PNG: {}", directory.display()));
     report.note(format!("The whole demo took {:.0} s.", began.elapsed().as_secs_f64()));
     report.note(NEXT);
     report.fact("checked", &checked);
