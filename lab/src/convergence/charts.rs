@@ -29,7 +29,8 @@ pub(super) fn add(
             report.figure(&format!("convergence-{name}"), convergence(plan, name, &mine).figure()?);
         }
     }
-    for name in &plan.strategies {
+    // Of many strategies the last ones, which are those under test: a chart of every child is large.
+    for name in plan.strategies.iter().rev().take(2).rev() {
         let wanted = Cell { strategy: name.clone(), treatment: Treatment::Recall, seed: 1 };
         let runs = journal.runs();
         if let Some((cell, visits)) = runs.iter().find(|(cell, _)| ***cell == wanted) {
@@ -180,7 +181,7 @@ fn genes(plan: &Plan, cell: &Cell, visits: &[Visit], land: &dyn Landscape) -> Ge
         })
         .collect();
     GenesChart {
-        title: "Every child's genes, over two visits of each workload".to_owned(),
+        title: format!("Every child's genes, over {} visits of each workload", plan.passes),
         subtitle: conditions(plan, cell),
         time_label: "time".to_owned(),
         time_unit: "s".to_owned(),
@@ -206,13 +207,13 @@ fn fitness(plan: &Plan, cell: &Cell, visits: &[Visit], land: &dyn Landscape) -> 
         }
     }
     let oracle = visits.iter().zip(&begins).flat_map(|(visit, begin)| {
-        let value = land.oracle(&visit.workload, ranges_of(cell)).map_or(f64::NAN, |oracle| oracle.value);
+        let value = land.yardstick(&visit.workload, ranges_of(cell)).unwrap_or(f64::NAN);
         [(*begin, value), (begin + visit.length_s - 1e-3, value)]
     });
     let series = |name: &str, points| Series { name: name.to_owned(), trace: Trace::Steps, points };
     let end = visits.iter().map(|visit| visit.length_s).sum();
     FitnessChart {
-        title: "What was tried is worth, beside the leader and the oracle".to_owned(),
+        title: "What every child's settings are worth, beside the leader's and the oracle's".to_owned(),
         subtitle: conditions(plan, cell),
         time_label: "time".to_owned(),
         time_unit: "s".to_owned(),
@@ -233,9 +234,11 @@ fn fitness(plan: &Plan, cell: &Cell, visits: &[Visit], land: &dyn Landscape) -> 
 }
 
 /// Values of a knob's scale, evenly.
-fn grid(spec: &GeneSpec, steps: u32) -> Vec<u64> {
+fn grid(spec: &GeneSpec, steps: u32, marked: [u64; 2]) -> Vec<u64> {
     let mut values: Vec<u64> =
         (0..steps).map(|step| spec.scale.at((f64::from(step) + 0.5) / f64::from(steps))).collect();
+    values.extend(marked);
+    values.sort_unstable();
     values.dedup();
     values
 }
@@ -254,8 +257,10 @@ fn heat(plan: &Plan, workload: &str, land: &dyn Landscape) -> Option<HeatMap> {
     }
     let [(across, across_spec), (up, up_spec)] = chosen.get(..2)? else { return None };
     let mut cells = Vec::new();
-    for a in grid(across_spec, 16) {
-        for u in grid(up_spec, 12) {
+    let marked =
+        |knob: Knob, spec: &GeneSpec| [spec.default, oracle.settings.number(knob).unwrap_or(spec.default)];
+    for a in grid(across_spec, 16, marked(*across, across_spec)) {
+        for u in grid(up_spec, 12, marked(*up, up_spec)) {
             let mut settings = oracle.settings.clone();
             settings.set(*across, KnobValue::Number(a));
             settings.set(*up, KnobValue::Number(u));

@@ -98,7 +98,7 @@ pub fn already_good(in_force: &[Worth], oracle: f64) -> bool {
 /// Whether nothing is to be found: the oracle's gain over the default, at its lower 95 % limit, is below 10 %.
 #[must_use]
 pub fn is_null(oracle_low: f64) -> bool {
-    // Also where it is no number: a gain that nobody could measure is none.
+    // A gain that nobody could measure is none.
     oracle_low.is_nan() || oracle_low - 1.0 < NULL_BELOW
 }
 

@@ -27,6 +27,12 @@ pub trait Landscape {
     fn worth(&self, workload: &str, settings: &Settings) -> f64;
     /// The oracle of a workload; `None` where it was not measured.
     fn oracle(&self, workload: &str, ranges: Ranges) -> Option<Oracle>;
+    /// What leaders are held to: the oracle, valued as they are. A surrogate draws everything towards the middle, the
+    /// oracle's own pairs do not: beside each other no leader would ever be good enough.
+    fn yardstick(&self, workload: &str, ranges: Ranges) -> Option<f64> {
+        let oracle = self.oracle(workload, ranges)?;
+        Some(self.worth(workload, &oracle.settings).max(1.0))
+    }
     /// The knobs that carry the effect.
     fn dominant(&self, workload: &str) -> Vec<Knob>;
     /// How settings without pairs of their own are valued, and how far that can be trusted, in words.
@@ -76,8 +82,8 @@ pub fn judge(cell: &Cell, visits: &[Visit], passes: usize, land: &dyn Landscape)
         .iter()
         .enumerate()
         .filter_map(|(index, visit)| {
-            let oracle = land.oracle(&visit.workload, strategy.ranges)?;
-            Some(one(cell, index, visit, (land, passes), strategy.ranges, &oracle))
+            let oracle = land.yardstick(&visit.workload, strategy.ranges)?;
+            Some(one(cell, index, visit, (land, passes), strategy.ranges, oracle))
         })
         .collect())
 }
@@ -88,7 +94,7 @@ fn one(
     visit: &Visit,
     (land, passes): (&dyn Landscape, usize),
     ranges: Ranges,
-    oracle: &Oracle,
+    oracle: f64,
 ) -> Judged {
     let worth = |at_s: f64, settings: &Settings| Worth { at_s, value: land.worth(&visit.workload, settings) };
     let leaders: Vec<Worth> = visit.leaders.iter().map(|step| worth(step.at_s, &step.settings)).collect();
@@ -100,18 +106,18 @@ fn one(
         workload: visit.workload.clone(),
         arm: Arm::of(cell.treatment, visit.pass, passes),
         length_s: length,
-        t95: definitions::t95(&leaders, oracle.value, length),
-        lost_s: definitions::lost_seconds(&in_force, oracle.value, length),
-        already_good: definitions::already_good(&in_force, oracle.value),
+        t95: definitions::t95(&leaders, oracle, length),
+        lost_s: definitions::lost_seconds(&in_force, oracle, length),
+        already_good: definitions::already_good(&in_force, oracle),
         genes_s: genes(visit, land, ranges, oracle),
         recognised_s: visit.recognised_s,
         recalled_s: visit.recalled_s,
-        final_share: leaders.last().map_or(f64::NAN, |last| last.value / oracle.value),
+        final_share: leaders.last().map_or(f64::NAN, |last| last.value / oracle),
     }
 }
 
 /// When the genes had converged, on a median that is any good.
-fn genes(visit: &Visit, land: &dyn Landscape, ranges: Ranges, oracle: &Oracle) -> Option<f64> {
+fn genes(visit: &Visit, land: &dyn Landscape, ranges: Ranges, oracle: f64) -> Option<f64> {
     let dominant = land.dominant(&visit.workload);
     let specs: Vec<(&GeneSpec, Knob)> = land
         .genes(ranges)
@@ -148,5 +154,5 @@ fn genes(visit: &Visit, land: &dyn Landscape, ranges: Ranges, oracle: &Oracle) -
         let middle = crate::bench::stats::median(&positions)?;
         median.set(*knob, block_types::KnobValue::Number(spec.scale.at(middle)));
     }
-    (land.worth(&visit.workload, &median) >= definitions::CONVERGED * oracle.value).then_some(since)
+    (land.worth(&visit.workload, &median) >= definitions::CONVERGED * oracle).then_some(since)
 }

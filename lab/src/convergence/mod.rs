@@ -2,7 +2,7 @@
 //! comes back.
 //!
 //! [`definitions`] says what convergence is; [`plan`] what is run; [`visit`] reads visits off the daemon's events;
-//! [`judge`] puts both together with what settings are truly worth, which [`fake_clock`] knows and the other backends
+//! [`mod@judge`] puts both together with what settings are truly worth, which [`fake_clock`] knows and the other backends
 //! measure ([`measure`]). All raw rows go through the [`journal`], and the report is made from them alone: a run that
 //! was interrupted and gone on with gives the same one.
 
@@ -130,6 +130,11 @@ impl Options {
             resume: None,
             report: None,
         }
+    }
+
+    /// Whether there is little to lose.
+    fn is_brief(&self) -> bool {
+        self.backend == Backend::FakeClock && self.seeds <= 3
     }
 
     fn strategies(&self) -> Vec<Strategy> {
@@ -281,7 +286,8 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
             })?;
             let judged = judge(cell, &visits, passes, &land)?;
             // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
-            let seen = if cell.seed == 1 { visits } else { Vec::new() };
+            let is_shown = cell.seed == 1 && cell.treatment == Treatment::Recall;
+            let seen = if is_shown { visits } else { Vec::new() };
             journal.append(Row::Judged { cell: cell.clone(), visits: judged, seen })?;
             progress.step(&cell.strategy);
         }
@@ -337,6 +343,7 @@ fn begin(context: &Context, options: &Options, plan: Plan) -> Result<Journal> {
     let run = context.begin_record(name, &report::title(&plan), &plan.device, None)?;
     match &run {
         Some(run) => context.say(&format!("recording into {}", run.dir().display())),
+        None if options.is_brief() => {}
         None => context.say("without --record nothing is kept if this is interrupted"),
     }
     Journal::begin(run, plan)

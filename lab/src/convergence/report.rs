@@ -56,7 +56,7 @@ pub(super) fn make(journal: &Journal, land: &dyn Landscape) -> Result<Report> {
     let mut report = Report::new(&title(plan));
     tables(&mut report, plan, &summaries, land);
     device_tables(&mut report, journal);
-    notes(&mut report, plan, &summaries);
+    notes(&mut report, plan, journal, &summaries);
     verdicts(&mut report, plan, &summaries);
     super::charts::add(&mut report, plan, &summaries, journal, land)?;
     report.fact("summaries", &summaries);
@@ -250,7 +250,18 @@ fn maybe_fine(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
 }
 
-fn notes(report: &mut Report, plan: &Plan, summaries: &[Summary]) {
+/// Visits in which stored genes or defaults were put in force more than once.
+fn flapping(journal: &Journal) -> usize {
+    let again = |visit: &&super::visit::Visit| {
+        // A generation that was cut short leaves fewer children than there are in one, many times over.
+        let generations: std::collections::BTreeSet<u64> =
+            visit.tried.iter().filter(|tried| tried.at_s >= 0.0).map(|tried| tried.generation).collect();
+        visit.changes.map_or(generations.len() > visit.tried.len() / 4, |changes| changes > 1)
+    };
+    journal.runs().values().flat_map(|visits| visits.iter()).filter(again).count()
+}
+
+fn notes(report: &mut Report, plan: &Plan, journal: &Journal, summaries: &[Summary]) {
     report.note(format!(
         "{}; scheduler {}, which was no gene; genes: {}.",
         plan.device,
@@ -280,6 +291,19 @@ fn notes(report: &mut Report, plan: &Plan, summaries: &[Summary]) {
          pairs of which one visit began with more than 90 % of the oracle's performance.",
         100.0 * NULL_BELOW
     ));
+    if plan.backend != "fake-clock" {
+        report.note(
+            "Leaders, children and the oracle that they are held to are valued by one surrogate, fitted to all slices of the \
+             sweep and all held-out pairs; the oracle's gain, and whether a workload is a null, come from held-out pairs \
+             alone, chosen on one half and valued on the other.",
+        );
+        report.note(format!(
+            "{} of {} visits saw more than one change of fingerprint: the settings that were tried moved what the \
+             fingerprint is read off.",
+            flapping(journal),
+            journal.runs().values().map(|visits| visits.len()).sum::<usize>()
+        ));
+    }
     let nulls: Vec<String> = summaries
         .iter()
         .filter(|summary| summary.null)

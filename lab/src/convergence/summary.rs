@@ -97,14 +97,21 @@ fn one(strategy: &str, workload: &str, oracle: Oracle, judged: &[&Judged]) -> Su
     let (lost_none, _) = pairs(judged, Treatment::None, lost);
     let (lost_reset, _) = pairs(judged, Treatment::Reset, lost);
     let shorter = |pairs: &[Pair]| if null { None } else { reduction(pairs, 1) };
+    // Where neither arm ever got there, nothing is known of how much longer either would have taken.
+    let beyond =
+        |arm: Arm| arms.get(&arm).is_some_and(|visits| visits.iter().all(|visit| visit.t95.is_censored()));
+    let of_t95 = |pairs: &[Pair], other: Arm| {
+        if beyond(Arm::Warm) && beyond(other) { None } else { shorter(pairs) }
+    };
+    let (against_none, against_reset) = (of_t95(&none, Arm::None), of_t95(&reset, Arm::Reset));
     Summary {
         strategy: strategy.to_owned(),
         workload: workload.to_owned(),
         oracle,
         null,
         arms: arms.into_iter().map(|(arm, visits)| (arm, arm_summary(&visits))).collect(),
-        against_none: shorter(&none),
-        against_reset: shorter(&reset),
+        against_none,
+        against_reset,
         less_lost_than_none: shorter(&lost_none),
         less_lost_than_reset: shorter(&lost_reset),
         pairs: none.len(),

@@ -54,7 +54,11 @@ pub struct Visit {
     pub length_s: f64,
     /// When the fingerprint of the visit was first confirmed, s.
     pub recognised_s: Option<f64>,
-    /// That fingerprint.
+    /// How many changes of fingerprint were confirmed in it: one, unless the settings that were tried moved what it is
+    /// read off. `None` in records that do not say.
+    #[serde(default)]
+    pub changes: Option<usize>,
+    /// The fingerprint that it ended with.
     pub class: Option<String>,
     /// When stored genes (or, in the arm `reset`, the defaults) were read back because of it, s.
     pub recalled_s: Option<f64>,
@@ -173,6 +177,7 @@ pub fn visits(events: &[Value], schedule: &[Scheduled]) -> Result<Vec<Visit>> {
                 pass: scheduled.pass,
                 length_s: (scheduled.end - scheduled.first).as_secs_f64(),
                 recognised_s: recognised.map(|(at, _)| after(*at)),
+                changes: Some(timeline.fingerprints.iter().filter(|(at, _)| inside(at)).count()),
                 class: class.map(|(_, class)| class.clone()),
                 recalled_s: timeline.recalls.iter().find(|at| inside(at)).map(|at| after(*at)),
                 leaders,

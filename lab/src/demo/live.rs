@@ -100,7 +100,7 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         report.note(format!("tunerd warned: {}", field::<String>(warning, "message")?));
     }
     let charts: Vec<String> = charts.iter().map(|path| path.display().to_string()).collect();
-    report.note(format!("Charts: {}", charts.join(" ")));
+    report.note(format!("Charts, as SVG and PNG: {}", directory.display()));
     report.note(format!("The whole demo took {:.0} s.", began.elapsed().as_secs_f64()));
     report.note(NEXT);
     report.fact("checked", &checked);
@@ -185,11 +185,25 @@ impl Progress {
     }
 }
 
-/// When something other than the default came into force in a visit because of that visit, s after its first I/O; what
-/// it began with belongs to another workload.
-fn tuned_after(visit: &Visit, default: &Settings) -> Option<f64> {
-    let own = visit.leaders.iter().filter(|step| step.at_s > 0.0);
-    own.filter(|step| step.settings != *default).map(|step| step.at_s).next()
+/// How long a workload ran until something other than the default was confirmed for it, over all its visits, s.
+fn confirmed_after(visits: &[&Visit], default: &Settings) -> Option<f64> {
+    let mut ran = 0.0;
+    for visit in visits {
+        // What a visit began with belongs to another workload.
+        let mut own = visit.leaders.iter().filter(|step| step.at_s > 0.0 && step.settings != *default);
+        if let Some(step) = own.next() {
+            return Some(ran + step.at_s);
+        }
+        ran += visit.length_s;
+    }
+    None
+}
+
+/// When what was confirmed for it earlier was back in force in a visit, s after its first I/O.
+fn back_after(visit: &Visit, default: &Settings) -> Option<f64> {
+    let at = visit.recalled_s?;
+    let then = visit.leaders.iter().rfind(|step| step.at_s <= at)?;
+    (then.settings != *default && then.at_s > 0.0).then_some(at)
 }
 
 fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &BTreeMap<&str, Checked>) {
@@ -211,8 +225,8 @@ fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &
             let rate = |rate: fn(&Checked) -> f64| {
                 found.map_or_else(|| "-".to_owned(), |found| format!("{:.1}", rate(found)))
             };
-            let cold = mine.first().and_then(|visit| tuned_after(visit, default));
-            let warm = mine.last().and_then(|visit| tuned_after(visit, default));
+            let cold = confirmed_after(&mine, default);
+            let warm = mine.last().and_then(|visit| back_after(visit, default));
             let last = mine.last().and_then(|visit| visit.leaders.last());
             let differs = last.map(|last| {
                 let other: Settings = last

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Seconds of each visit; each of two workloads has two
-    #[arg(long, default_value_t = 55, value_parser = clap::value_parser!(u64).range(5..=86_400))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     pub visit: u64,
     /// Seed of tunerd's random choices
     #[arg(long, default_value_t = 1)]

@@ -26,7 +26,8 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
     let directory = options.directory()?;
     let files: Vec<String> =
         report.write_figures(&directory)?.iter().map(|path| path.display().to_string()).collect();
-    report.note(format!("Charts: {}", files.join(" ")));
+    report.note(format!("Charts, as SVG and PNG: {}", directory.display()));
+    report.fact("charts", &files);
     report.note("SIMULATED: nothing here was measured on a disk. On an emulated one: sudo make demo");
     report.note(NEXT);
     report.fact("simulated", true);
