@@ -32,6 +32,8 @@ pub struct Slice {
     pub arrivals: u64,
     /// Bytes completed, reads and writes.
     pub completed: Bytes,
+    /// Whether somebody waits for nearly all of what was asked of the disk: reads and synchronous writes.
+    pub all_waited_for: bool,
     /// Bio-to-completion latency of synchronous data bios: reads, and writes that somebody waits for.
     pub sync: LatencyHistogram,
     /// Bio-to-completion latency of reads alone.

@@ -95,3 +95,33 @@ fn the_tail_says_what_stands_for_it() {
     let few = score(&slice(50, 5));
     assert_eq!(Objective::Tail.contrast(&few, &few, Some(TailLevel::P99)), Err(Silence::TooFewReads));
 }
+
+#[test]
+fn a_setting_that_holds_programs_back_does_not_look_good() {
+    // 32 reads under way are 4 in the child's queue and 28 in a program that waits to submit them.
+    let saturated = |reads: u64, ms: u64| Slice { all_waited_for: true, ..slice(reads, ms) };
+    let (plain, held) = (saturated(500, 256), saturated(400, 40));
+    let [child, control] = [&held, &plain].map(score);
+    for objective in [Objective::Latency, Objective::Balanced, Objective::Throughput] {
+        let contrast = objective.contrast(&child, &control, None).unwrap();
+        assert!((contrast.log_ratio - 0.8_f64.ln()).abs() < 1e-9, "{objective:?}: {contrast:?}");
+        let mirrored = objective.contrast(&control, &child, None).unwrap();
+        assert!((contrast.log_ratio + mirrored.log_ratio).abs() < 1e-12);
+    }
+    assert_eq!(Objective::Tail.contrast(&child, &control, None), Err(Silence::HeldBack));
+
+    // Where writeback fills the disk, readers gain without a byte more.
+    let [beside, before] = [slice(500, 40), slice(400, 50)].map(|slice| score(&slice));
+    let contrast = Objective::Latency.contrast(&beside, &before, None).unwrap();
+    assert!((contrast.log_ratio - (50.0_f64 / 40.0).ln()).abs() < 0.01, "{contrast:?}");
+}
+
+#[test]
+fn readers_that_wait_gain_what_the_rate_gains() {
+    // Four readers on a saturated disk: their latency falls as their rate rises, and the tail is told.
+    let [child, control] =
+        [(800, 20), (400, 40)].map(|(reads, ms)| score(&Slice { all_waited_for: true, ..slice(reads, ms) }));
+    let contrast = Objective::Latency.contrast(&child, &control, None).unwrap();
+    assert!((contrast.log_ratio - 2.0_f64.ln()).abs() < 1e-9, "{contrast:?}");
+    assert!(Objective::Tail.contrast(&child, &control, None).is_ok());
+}

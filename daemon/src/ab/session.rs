@@ -574,5 +574,8 @@ const fn silence(why: trials::Silence) -> &'static str {
         trials::Silence::NotSaturated => "the disk was not saturated, so that bytes are what was asked for",
         trials::Silence::NoSyncIo => "nobody waited for any I/O",
         trials::Silence::TooFewReads => "there were too few reads",
+        trials::Silence::HeldBack => {
+            "one of the settings held programs back before their reads could be counted"
+        }
     }
 }

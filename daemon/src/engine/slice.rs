@@ -38,6 +38,7 @@ pub fn slice(begin: &Sample, end: &Sample) -> Option<Slice> {
         // Under a duty cycle bios are seen for a share of the time only; a completion arrived as well.
         arrivals: bios.max(requests),
         completed: Bytes(sectors.bytes().0),
+        all_waited_for: all_waited_for(&latency),
         sync: sync(&latency),
         reads: latency.read,
         sync_in_flight: waiting(flight.sync),
@@ -61,6 +62,7 @@ pub fn slice_score(begin: &Sample, end: &Sample, saturation: Saturation) -> Resu
     let mut score = SliceScore::of(&slice, saturation)?;
     if end.latency.is_none() {
         score.latency = Part::Silent(Silence::NotMeasured);
+        score.delivered = None;
         score.reads = None;
     }
     Ok(score)
@@ -112,6 +114,12 @@ fn latencies(begin: &Sample, end: &Sample) -> Option<Option<Latencies>> {
         (Some(begin), Some(end)) => end.since(begin).map(Some),
         _ => Some(None),
     }
+}
+
+/// At most one in ten of the followed bios was writeback.
+fn all_waited_for(latency: &Latencies) -> bool {
+    let (sync, writeback) = (sync(latency).count(), latency.async_write.count());
+    sync > 0 && writeback <= sync / 9
 }
 
 fn sync(latency: &Latencies) -> LatencyHistogram {

@@ -62,6 +62,7 @@ fn slice(load: TailLoad, arm: Arm, noise: &mut Noise) -> Slice {
         queued: Some(Nanos(6_000_000_000)),
         arrivals: u64::from(load.reads),
         completed: Bytes(u64::from(load.reads) * 4096),
+        all_waited_for: true,
         sync: reads.clone(),
         reads,
         sync_in_flight: InFlight::default(),
