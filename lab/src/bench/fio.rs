@@ -305,8 +305,20 @@ impl Running {
     fn outcome(mut self) -> Result<Outcome> {
         let text = self.stdout.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let said = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        Outcome::parse(&text).with_context(|| format!("fio said: {}", said.trim()))
+        Outcome::parse(&text).with_context(|| format!("fio said: {}", beginning(&said)))
     }
+}
+
+/// The first lines of what fio said: of a disk that is gone it tells every I/O in flight.
+fn beginning(said: &str) -> String {
+    const LINES: usize = 3;
+    let mut lines: Vec<&str> = said.trim().lines().take(LINES).collect();
+    let more = said.trim().lines().count().saturating_sub(lines.len());
+    let rest = format!("and {more} more lines");
+    if more > 0 {
+        lines.push(&rest);
+    }
+    lines.join("; ")
 }
 
 /// What fio measured.

@@ -298,8 +298,8 @@ fn notes(report: &mut Report, plan: &Plan, journal: &Journal, summaries: &[Summa
              alone, chosen on one half and valued on the other.",
         );
         report.note(format!(
-            "{} of {} visits saw more than one change of fingerprint: the settings that were tried moved what the \
-             fingerprint is read off.",
+            "In {} of {} visits the fingerprint changed more than once, or generations were cut short again and again: the \
+             settings that were tried moved what the fingerprint is read off.",
             flapping(journal),
             journal.runs().values().map(|visits| visits.len()).sum::<usize>()
         ));
