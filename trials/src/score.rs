@@ -29,13 +29,16 @@ pub struct Saturation {
     pub busy_share: f64,
     /// The least mean number of requests in flight ([`Slice::mean_queue`]).
     pub queue: f64,
+    /// The mean number of requests in flight from which the queue counts as full, whatever the device does: who
+    /// submits more has to wait. `None` where it is not known how many it holds.
+    pub full: Option<f64>,
 }
 
 impl Saturation {
     /// A device that serves one request at a time: busy means saturated.
-    pub const SERIAL: Self = Self { busy_share: 0.95, queue: 0.9 };
+    pub const SERIAL: Self = Self { busy_share: 0.95, queue: 0.9, full: None };
     /// A device that serves many at once: `io_ticks` says nothing of how many, so a queue must stand there too.
-    pub const PARALLEL: Self = Self { busy_share: 0.95, queue: 16.0 };
+    pub const PARALLEL: Self = Self { busy_share: 0.95, queue: 16.0, full: None };
 }
 
 /// Why a part of a score says nothing.
@@ -128,9 +131,12 @@ pub struct SliceScore {
     /// −ln(mean latency in ns).
     pub latency: Part,
     /// ln(bytes a second), saturated or not, where somebody waits for nearly all of them; it stands for the latency
-    /// of a saturated disk ([`Objective::contrast`]).
+    /// of a saturated disk or a full queue ([`Objective::contrast`]).
     #[serde(default)]
     pub delivered: Option<LogScore>,
+    /// Whether the disk was saturated or its queue full.
+    #[serde(default)]
+    pub pressed: bool,
     /// The reads, those in flight counted at their age; `None` where they were not measured.
     pub reads: Option<LatencyHistogram>,
 }
@@ -145,8 +151,11 @@ impl SliceScore {
         if slice.is_idle() || slice.elapsed == Nanos::ZERO {
             return Err(Void::Idle);
         }
+        let throughput = throughput(slice, saturation);
+        let full = saturation.full.zip(slice.mean_queue()).is_some_and(|(full, queue)| queue >= full);
         Ok(Self {
-            throughput: throughput(slice, saturation),
+            throughput,
+            pressed: full || matches!(throughput, Part::Told(_)),
             latency: latency(slice),
             delivered: slice.all_waited_for.then(|| bytes_per_second(slice)),
             reads: Some(reads_with_ages(slice)),
@@ -160,7 +169,13 @@ impl SliceScore {
     /// Where the rate is NaN, infinite, zero or negative.
     pub fn of_rate(per_second: f64) -> Result<Self, ScoreError> {
         let throughput = Part::Told(LogScore::ln("rate", per_second)?);
-        Ok(Self { throughput, latency: Part::Silent(Silence::NotMeasured), delivered: None, reads: None })
+        Ok(Self {
+            throughput,
+            latency: Part::Silent(Silence::NotMeasured),
+            delivered: None,
+            pressed: false,
+            reads: None,
+        })
     }
 
     /// The score of a slice of which only a mean latency is known; for [`Objective::Latency`].
@@ -170,20 +185,22 @@ impl SliceScore {
     pub fn of_latency(mean_ns: f64) -> Result<Self, ScoreError> {
         let LogScore(ln) = LogScore::ln("latency", mean_ns)?;
         let latency = Part::Told(LogScore(-ln));
-        Ok(Self { throughput: Part::Silent(Silence::NotMeasured), latency, delivered: None, reads: None })
+        Ok(Self {
+            throughput: Part::Silent(Silence::NotMeasured),
+            latency,
+            delivered: None,
+            pressed: false,
+            reads: None,
+        })
     }
 }
 
 impl SliceScore {
-    const fn is_saturated(&self) -> bool {
-        matches!(self.throughput, Part::Told(_))
-    }
-
     /// ln(latency of the other / latency of this one) as programs feel it that saturate the disk and wait for it.
     fn by_little(&self, other: &Self) -> Option<f64> {
         let LogScore(mine) = self.delivered?;
         let LogScore(others) = other.delivered?;
-        (self.is_saturated() || other.is_saturated()).then_some(mine - others)
+        (self.pressed || other.pressed).then_some(mine - others)
     }
 
     /// Whether so many fewer reads were under way under one of the settings, on a saturated disk, that it must have
@@ -271,7 +288,7 @@ impl Objective {
     /// The log ratio of a pair. Exchanging child and control changes its sign and nothing else, which the test of a
     /// trial rests on.
     ///
-    /// Where the disk is saturated by work that somebody waits for, the ratio of bytes a second stands for that of
+    /// Where the disk is saturated, or its queue full, of work that somebody waits for, the ratio of bytes a second stands for that of
     /// latencies. Such work comes from programs that wait for it, so that the time they feel is their number over the
     /// rate (Little's law); a bio's latency shows only what is left of it once the bio exists. A setting that lets
     /// fewer requests into the queue (`none` over few tags, a small `nr_requests` or `async_depth`) makes programs

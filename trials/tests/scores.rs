@@ -110,6 +110,14 @@ fn a_setting_that_holds_programs_back_does_not_look_good() {
     }
     assert_eq!(Objective::Tail.contrast(&child, &control, None), Err(Silence::HeldBack));
 
+    // A queue of two that is nearly always full holds back as well, on a disk that now and then has nothing to do.
+    let full = Saturation { full: Some(1.6), ..Saturation::SERIAL };
+    let rests = |slice: &Slice| Slice { busy: Some(Nanos(3_600_000_000)), ..slice.clone() };
+    let [child, control] = [(&held, full), (&plain, Saturation::SERIAL)]
+        .map(|(slice, saturation)| SliceScore::of(&rests(slice), saturation).unwrap());
+    let contrast = Objective::Balanced.contrast(&child, &control, None).unwrap();
+    assert!((contrast.log_ratio - 0.8_f64.ln()).abs() < 1e-9, "{contrast:?}");
+
     // Where writeback fills the disk, readers gain without a byte more.
     let [beside, before] = [slice(500, 40), slice(400, 50)].map(|slice| score(&slice));
     let contrast = Objective::Latency.contrast(&beside, &before, None).unwrap();

@@ -99,12 +99,13 @@ pub(super) fn errors(begin: &Sample, end: &Sample) -> bool {
 /// a setting that makes the queue short would hide what it costs.
 #[must_use]
 pub fn saturation(rotational: bool, nr_requests: Option<u64>) -> Saturation {
+    let held = |share: f64| nr_requests.map(|requests| requests as f64 * share);
+    let full = held(0.8);
     if rotational {
-        return Saturation::SERIAL;
+        return Saturation { full, ..Saturation::SERIAL };
     }
     let parallel = Saturation::PARALLEL;
-    let full = nr_requests.map_or(f64::INFINITY, |requests| requests as f64 * 0.9);
-    Saturation { queue: parallel.queue.min(full), ..parallel }
+    Saturation { queue: parallel.queue.min(held(0.9).unwrap_or(f64::INFINITY)), full, ..parallel }
 }
 
 /// `Some(None)` from a source without latencies, `None` where a counter went backwards.
@@ -213,9 +214,9 @@ mod tests {
     #[test]
     fn a_full_short_queue_is_saturated_too() {
         assert_eq!(saturation(false, Some(4)).queue.total_cmp(&3.6), std::cmp::Ordering::Equal);
-        assert_eq!(saturation(false, Some(256)), Saturation::PARALLEL);
+        assert_eq!(saturation(false, Some(256)), Saturation { full: Some(204.8), ..Saturation::PARALLEL });
         assert_eq!(saturation(false, None), Saturation::PARALLEL);
-        assert_eq!(saturation(true, Some(4)), Saturation::SERIAL);
+        assert_eq!(saturation(true, Some(4)), Saturation { full: Some(3.2), ..Saturation::SERIAL });
     }
 
     #[test]
