@@ -170,11 +170,11 @@ fn a_killed_user_of_the_library_leaves_nothing() -> Result<(), Failed> {
 
 fn a_slow_disk_with_a_full_page_cache_is_detached_all_the_same() -> Result<(), Failed> {
     let bench = Bench::new()?;
-    let disk = bench.attach(&Spec { queue_depth: Some(4), ..spec(Nanos::from_millis(500)) })?;
+    let disk = bench.attach(&Spec { queue_depth: Some(4), ..spec(Nanos::from_millis(1_000)) })?;
     let entry = disk.entry().clone();
-    // In pieces of 1 MiB, four in half a second, this takes longer to write than anybody would wait.
+    // In pieces of 1 MiB, four in a second, this takes longer to write than anybody would wait.
     let output = format!("of={}", disk.path().display());
-    run("dd", &["if=/dev/zero", &output, "bs=1M", "count=400", "conv=notrunc,nocreat", "status=none"])?;
+    run("dd", &["if=/dev/zero", &output, "bs=1M", "count=200", "conv=notrunc,nocreat", "status=none"])?;
     disk.detach()?;
     assert_gone(&entry)
 }
@@ -287,7 +287,7 @@ fn wrong_usage_is_told() -> Result<(), Failed> {
     for (arguments, said) in [
         (&["attach", "--model", "floppy", "--size", "1G"][..], "hdd-7200"),
         (&["attach", "--fixed", "1ms", "--size", "1000"], "multiple of 4096"),
-        (&["attach", "--fixed", "1ms", "--size", "1G", "--queue-depth", "500"], "2 to 128"),
+        (&["attach", "--fixed", "1ms", "--size", "1G", "--queue-depth", "500"], "4 to 128"),
         (&["attach", "--size", "1G"], "--model"),
         (&["attach", "--fixed", "1ms"], "--size"),
     ] {
