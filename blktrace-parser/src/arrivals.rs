@@ -41,7 +41,7 @@ enum Kind {
 ///
 /// let csv = "128166372003061629,hm,1,Read,3221266432,4096,110736\n";
 /// let mut arrivals = Arrivals::from_reader(csv.as_bytes(), Options::default())?;
-/// assert_eq!(arrivals.next_arrival()?.map(|event| event.sectors.0), Some(9));
+/// assert_eq!(arrivals.next_arrival()?.map(|event| event.sectors.0), Some(8));
 /// assert_eq!(arrivals.next_arrival()?, None);
 /// # Ok::<(), blktrace_parser::Error>(())
 /// ```

@@ -203,8 +203,9 @@ impl Evening {
     }
 }
 
+/// Reads that come at a rate of their own, so that the disk now and then has none.
 fn reads(read_ms: u64) -> Load {
-    Load { reads_per_s: 140, read_ns: read_ms * MS, read_bytes: 4_096, ..Load::default() }
+    Load { reads_per_s: 140, read_ns: read_ms * MS, read_bytes: 4_096, rest_percent: 20, ..Load::default() }
 }
 
 /// `child_ms` with fifo_batch=1 and 20 ms otherwise.

@@ -13,6 +13,8 @@ pub(crate) struct Load {
     /// Asynchronous ones.
     pub(crate) writes_per_s: u64,
     pub(crate) write_ns: u64,
+    /// The share of the time without anything to do.
+    pub(crate) rest_percent: u64,
 }
 
 /// A source's counters, moved on by hand.
@@ -52,10 +54,11 @@ impl Tape {
         Sample { bios, latency, ..self.sample.clone() }
     }
 
-    /// Works for `ms` milliseconds, all of them busy where there is any work.
+    /// Works for `ms` milliseconds.
     pub(crate) fn run(&mut self, load: Load, ms: u64) {
         let (reads, writes) = (load.reads_per_s * ms / 1_000, load.writes_per_s * ms / 1_000);
-        self.pass(ms, reads + writes > 0);
+        let busy_percent = if reads + writes > 0 { 100 - load.rest_percent } else { 0 };
+        self.pass(ms, busy_percent);
         self.sample.in_flight = InFlight::default();
         self.sample.completed.reads += reads;
         self.sample.completed.read_sectors += reads * load.read_bytes / 512;
@@ -77,7 +80,7 @@ impl Tape {
 
     /// Completes nothing for `ms` milliseconds while `reads` reads wait.
     pub(crate) fn hang(&mut self, reads: u64, ms: u64) {
-        self.pass(ms, true);
+        self.pass(ms, 100);
         let age = self.sample.in_flight.all.oldest.unwrap_or_default() + Nanos::from_millis(ms);
         let ages = Ages { count: reads, sum: Nanos(age.0 * reads), oldest: Some(age) };
         self.sample.in_flight =
@@ -90,12 +93,10 @@ impl Tape {
         self.sample.errors = self.sample.errors.map(|errors| errors + 1);
     }
 
-    fn pass(&mut self, ms: u64, busy: bool) {
+    fn pass(&mut self, ms: u64, busy_percent: u64) {
         let step = Nanos::from_millis(ms);
         self.sample.at += step;
         self.sample.observed += step;
-        if busy {
-            self.sample.io_ticks += step;
-        }
+        self.sample.io_ticks += Nanos(step.0 / 100 * busy_percent);
     }
 }

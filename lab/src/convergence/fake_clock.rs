@@ -200,7 +200,8 @@ mod tests {
             let fair = land.oracle(work, Ranges::Catalogue).unwrap();
             let literal = land.oracle(work, Ranges::Paper).unwrap();
             assert!((land.worth(work, &land.originals) - 1.0).abs() < 1e-9);
-            assert!(fair.value > 1.15, "{work}: {}", fair.value);
+            // Of random writes the half that write_expire would bring is out of reach: it is no gene.
+            assert!(fair.value > 1.05, "{work}: {}", fair.value);
             assert!(literal.value <= fair.value + 1e-9 && literal.value >= 1.0);
             assert!(!land.dominant(work).is_empty());
         }
