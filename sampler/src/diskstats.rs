@@ -1,7 +1,7 @@
 //! The last resort: totals, and nothing of single bios.
 
 use crate::totals::{Counted, index_of};
-use crate::{ExactCounters, ProbeCost, Probing, Request, Sample, SamplerError, Source, SourceKind};
+use crate::{Request, Sample, SamplerError, Source, SourceKind};
 use block_types::{DevNo, Nanos};
 use kernfs::Kernel;
 use std::sync::Arc;
@@ -42,21 +42,5 @@ impl Source for Diskstats {
 
     fn set_active(&self, disk: DevNo, _active: bool) -> Result<(), SamplerError> {
         index_of(&self.disks, disk).map(|_index| ())
-    }
-
-    fn set_probing(&self, _probing: Probing) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn set_cost_accounting(&self, _on: bool) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn cost(&self) -> Option<ProbeCost> {
-        None
-    }
-
-    fn exact(&self, _disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
-        Ok(None)
     }
 }

@@ -33,6 +33,25 @@ pub struct Sample {
     pub errors: Option<u64>,
 }
 
+impl Sample {
+    /// Of a source at a moment before it has counted anything; neither bios, latencies nor errors can be told.
+    #[must_use]
+    pub fn before_anything(at: Nanos) -> Self {
+        Self {
+            at,
+            observed: Nanos::ZERO,
+            first_bio_at: None,
+            bios: None,
+            completed: Completed::default(),
+            latency: None,
+            in_flight: InFlight::default(),
+            io_ticks: Nanos::ZERO,
+            time_in_queue: Nanos::ZERO,
+            errors: None,
+        }
+    }
+}
+
 /// Completed requests and their sectors, as `/proc/diskstats` counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Completed {

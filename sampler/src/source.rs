@@ -53,21 +53,30 @@ pub trait Source: Send + Sync + Debug {
         Ok(())
     }
 
-    /// Overrides when probing runs, for measurements of what it costs. Takes microseconds.
+    /// Overrides when probing runs, for measurements of what it costs. Takes microseconds. Does nothing for sources
+    /// without probes.
     ///
     /// # Errors
     /// What switching met.
-    fn set_probing(&self, probing: Probing) -> Result<(), SamplerError>;
+    fn set_probing(&self, probing: Probing) -> Result<(), SamplerError> {
+        let _ = probing;
+        Ok(())
+    }
 
     /// Turns the kernel's accounting of probe run time on or off. It costs 20 to 30 ns a call of any BPF program
     /// on the machine, so it is off after opening. Does nothing for sources without probes.
     ///
     /// # Errors
     /// What switching met.
-    fn set_cost_accounting(&self, on: bool) -> Result<(), SamplerError>;
+    fn set_cost_accounting(&self, on: bool) -> Result<(), SamplerError> {
+        let _ = on;
+        Ok(())
+    }
 
     /// What probing cost while accounting was on, per probe in sum; `None` where it never was.
-    fn cost(&self) -> Option<ProbeCost>;
+    fn cost(&self) -> Option<ProbeCost> {
+        None
+    }
 
     /// The same, probe by probe and whether or not accounting was on; empty for sources without probes.
     fn cost_by_probe(&self) -> Vec<(String, ProbeCost)> {
@@ -79,7 +88,10 @@ pub trait Source: Send + Sync + Debug {
     ///
     /// # Errors
     /// As [`Source::read`].
-    fn exact(&self, disk: DevNo) -> Result<Option<ExactCounters>, SamplerError>;
+    fn exact(&self, disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
+        let _ = disk;
+        Ok(None)
+    }
 
     /// What the running kernel lacks, for people; empty where it has everything.
     fn notes(&self) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use block_types::Nanos;
 use fingerprint::Snapshot;
-use sampler::{Ages, Completed, InFlight, Latencies, Sample};
+use sampler::{Ages, InFlight, Latencies, Sample};
 
 /// What a device does for a while.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,18 +28,7 @@ pub(crate) struct Tape {
 impl Tape {
     pub(crate) fn new() -> Self {
         Self {
-            sample: Sample {
-                at: Nanos::SECOND,
-                observed: Nanos::ZERO,
-                first_bio_at: None,
-                bios: None,
-                completed: Completed::default(),
-                latency: None,
-                in_flight: InFlight::default(),
-                io_ticks: Nanos::ZERO,
-                time_in_queue: Nanos::ZERO,
-                errors: Some(0),
-            },
+            sample: Sample { errors: Some(0), ..Sample::before_anything(Nanos::SECOND) },
             bios: Snapshot::default(),
             latencies: Latencies::default(),
         }

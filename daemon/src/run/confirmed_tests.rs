@@ -14,9 +14,7 @@ use kernfs::Disk;
 use kernfs::fake::{FakeDisk, FakeKernel};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sampler::{
-    Ages, Completed, InFlight, Latencies, ProbeCost, Probing, Sample, SamplerError, Source, SourceKind,
-};
+use sampler::{Ages, InFlight, Latencies, Sample, SamplerError, Source, SourceKind};
 use schedulers::{Guard, GuardConfig, Offer};
 use std::collections::VecDeque;
 use std::sync::mpsc::channel;
@@ -69,18 +67,7 @@ impl std::fmt::Debug for WorldSource {
 
 impl WorldSource {
     fn new(clock: Arc<VirtualClock>, disk: Disk, world: World, seed: u64) -> Self {
-        let sample = Sample {
-            at: clock.now(),
-            observed: Nanos::ZERO,
-            first_bio_at: None,
-            bios: None,
-            completed: Completed::default(),
-            latency: None,
-            in_flight: InFlight::default(),
-            io_ticks: Nanos::ZERO,
-            time_in_queue: Nanos::ZERO,
-            errors: Some(0),
-        };
+        let sample = Sample { errors: Some(0), ..Sample::before_anything(clock.now()) };
         let rng = StdRng::seed_from_u64(seed);
         let state = Mutex::new((sample, Snapshot::default(), Latencies::default(), rng, None));
         Self { clock, disk, world, state }
@@ -145,22 +132,6 @@ impl Source for WorldSource {
 
     fn set_active(&self, _disk: DevNo, _active: bool) -> Result<(), SamplerError> {
         Ok(())
-    }
-
-    fn set_probing(&self, _probing: Probing) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn set_cost_accounting(&self, _on: bool) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn cost(&self) -> Option<ProbeCost> {
-        None
-    }
-
-    fn exact(&self, _disk: DevNo) -> Result<Option<sampler::ExactCounters>, SamplerError> {
-        Ok(None)
     }
 }
 

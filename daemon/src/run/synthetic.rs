@@ -10,10 +10,7 @@ use fingerprint::Snapshot;
 use kernfs::Disk;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sampler::{
-    Completed, ExactCounters, InFlight, Latencies, ProbeCost, Probing, Sample, SamplerError, Source,
-    SourceKind,
-};
+use sampler::{Latencies, Sample, SamplerError, Source, SourceKind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A kind of work, and what suits it.
@@ -84,18 +81,7 @@ impl SyntheticSource {
         let state = State {
             at: now,
             rng: StdRng::seed_from_u64(seed),
-            sample: Sample {
-                at: now,
-                observed: Nanos::ZERO,
-                first_bio_at: None,
-                bios: None,
-                completed: Completed::default(),
-                latency: None,
-                in_flight: InFlight::default(),
-                io_ticks: Nanos::ZERO,
-                time_in_queue: Nanos::ZERO,
-                errors: None,
-            },
+            sample: Sample::before_anything(now),
             bios: Snapshot::default(),
             latencies: Latencies::default(),
         };
@@ -192,22 +178,6 @@ impl Source for SyntheticSource {
 
     fn set_active(&self, _disk: DevNo, _active: bool) -> Result<(), SamplerError> {
         Ok(())
-    }
-
-    fn set_probing(&self, _probing: Probing) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn set_cost_accounting(&self, _on: bool) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn cost(&self) -> Option<ProbeCost> {
-        None
-    }
-
-    fn exact(&self, _disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
-        Ok(None)
     }
 }
 

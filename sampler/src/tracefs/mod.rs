@@ -10,7 +10,7 @@ mod parse;
 use crate::clock::monotonic;
 use crate::duty::{PAUSE, Switchboard};
 use crate::totals::{Counted, index_of};
-use crate::{ExactCounters, ProbeCost, Probing, Request, Sample, SamplerError, Source, SourceKind};
+use crate::{ExactCounters, Probing, Request, Sample, SamplerError, Source, SourceKind};
 use block_types::{DevNo, Nanos};
 use follow::Follower;
 use instance::Instance;
@@ -260,14 +260,6 @@ impl Source for Tracefs {
     fn set_probing(&self, probing: Probing) -> Result<(), SamplerError> {
         self.switch(|board, now| board.set_probing(probing, now));
         Ok(())
-    }
-
-    fn set_cost_accounting(&self, _on: bool) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn cost(&self) -> Option<ProbeCost> {
-        None
     }
 
     fn exact(&self, disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {

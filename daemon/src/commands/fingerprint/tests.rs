@@ -3,7 +3,7 @@
 use super::*;
 use crate::run::VirtualClock;
 use block_types::DevNo;
-use sampler::{Completed, ExactCounters, InFlight, ProbeCost, Probing, SourceKind};
+use sampler::{Completed, InFlight, SourceKind};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
@@ -50,22 +50,6 @@ impl Source for Script {
 
     fn set_active(&self, _disk: DevNo, _active: bool) -> Result<(), SamplerError> {
         Ok(())
-    }
-
-    fn set_probing(&self, _probing: Probing) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn set_cost_accounting(&self, _on: bool) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn cost(&self) -> Option<ProbeCost> {
-        None
-    }
-
-    fn exact(&self, _disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
-        Ok(None)
     }
 }
 
