@@ -56,6 +56,7 @@ mod fitness;
 mod genes;
 mod grades;
 mod heat;
+mod lanes;
 mod layout;
 mod panel;
 mod range;

@@ -1,17 +1,17 @@
 //! What charts over time share: the workload as a ribbon on top, fields below it, one axis of time under all.
 
 use super::axis::{Along, Axis, Origin, Reach, Scale, Tally};
+use super::lanes::LaneSize;
 use super::layout::widen;
 use super::panel::Panel;
 use super::scene::{Anchor, Point, Scene};
-use super::style::{FAINT_GRID, FRAME, INK, LABEL, MARGIN, Rgb, SMALL, SOFT_INK, SPAN};
+use super::style::{FAINT_GRID, FRAME, INK, LABEL, MARGIN, Rgb, SMALL, SOFT_INK};
 use super::text::{Ruler, Weight};
 use super::time::Span;
 
 const WIDTH: f64 = 680.0;
 const PADDING: f64 = 9.0;
-const LANE: f64 = 17.0;
-const BAND: f64 = 10.0;
+const LANES: LaneSize = LaneSize { lane: 17.0, bar: 10.0 };
 /// Above a field, for its caption.
 const CAPTION: f64 = 24.0;
 /// More changes of the workload than this are not marked in the fields: they would be all there is to see.
@@ -53,7 +53,7 @@ impl<'a> Ribbon<'a> {
 
     fn height(&self) -> f64 {
         let rows = self.lanes.len() + usize::from(!self.marks.is_empty());
-        rows as f64 * LANE + if rows > 0 { 6.0 } else { 0.0 }
+        rows as f64 * LANES.lane + if rows > 0 { 6.0 } else { 0.0 }
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -61,24 +61,11 @@ impl<'a> Ribbon<'a> {
     }
 
     fn draw(&self, scene: &mut Scene, panel: &Panel, top: f64) {
-        let middle = |index: usize| top + (index as f64 + 0.5) * LANE;
-        for (index, name) in self.names().enumerate() {
-            let y = middle(index);
-            scene.line(Point { x: panel.left, y }, Point { x: panel.right, y }, 1.0, FAINT_GRID);
-            scene.text(Point { x: panel.left - 8.0, y }, name, LABEL, Weight::Regular, Anchor::End, INK);
-        }
-        for (lane, from, to) in &self.spans {
-            let index = self.lanes.iter().position(|one| one == lane);
-            if let (Some(index), Some(from), Some(to)) = (index, panel.x(*from), panel.x(*to)) {
-                let (y, half) = (middle(index), BAND / 2.0);
-                // However short, it went on: at least one pixel.
-                let to = Point { x: to.max(from + 1.0), y: y + half };
-                scene.rectangle(Point { x: from, y: y - half }, to, SPAN);
-            }
-        }
+        let names: Vec<&str> = self.names().collect();
+        LANES.draw(scene, panel, top, &names, &self.spans);
         for mark in &self.marks {
             if let Some(x) = panel.x(*mark) {
-                scene.reintroduction(Point { x, y: middle(self.lanes.len()) });
+                scene.reintroduction(Point { x, y: LANES.middle(top, self.lanes.len()) });
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use super::axis::{Along, Axis, Origin, Reach, Scale, Tally};
 use super::figure::{ChartError, Figure, groups};
+use super::lanes::LaneSize;
 use super::layout::{Swatch, header, notes, widen};
 use super::panel::Panel;
 use super::scene::{Anchor, Fill, Point, Scene};
-use super::style::{FAINT_GRID, INK, LABEL, Look, MARGIN, SMALL, SPAN as SPAN_COLOUR};
+use super::style::{INK, LABEL, Look, MARGIN, SMALL};
 use super::text::{Ruler, Weight};
 
 /// How points are joined.
@@ -66,8 +67,7 @@ pub struct TimeChart {
 const WIDTH: f64 = 680.0;
 const HEIGHT: f64 = 230.0;
 const PADDING: f64 = 9.0;
-const LANE: f64 = 18.0;
-const SPAN: f64 = 11.0;
+const LANES: LaneSize = LaneSize { lane: 18.0, bar: 11.0 };
 const BEFORE_LANES: f64 = 8.0;
 const CAPTION: f64 = 22.0;
 /// Between the markers on a line, which tell series apart where no colour does.
@@ -114,7 +114,7 @@ impl TimeChart {
         let legend = looks.iter().map(|(name, look)| (Swatch::Marker(look, Fill::Solid), name.to_owned()));
         let top = header(&mut scene, &ruler, &self.title, &self.subtitle, &[legend.collect()]) + CAPTION;
         let bottom = top + HEIGHT;
-        let lanes = held.lanes.len() as f64 * LANE;
+        let lanes = held.lanes.len() as f64 * LANES.lane;
         let end = if held.lanes.is_empty() { bottom } else { bottom + BEFORE_LANES + lanes + 2.0 };
         let panel = Panel { left, right: left + WIDTH, top, bottom: end, padding: PADDING, reach: times };
 
@@ -124,7 +124,7 @@ impl TimeChart {
         panel.draw_upright(&mut scene, values.as_ref(), bottom);
         let time = Axis::new(&self.time_label, &self.time_unit, Scale::Linear);
         let drawn = panel.draw(&mut scene, &ruler, &time);
-        held.draw_lanes(&mut scene, &panel, bottom + BEFORE_LANES);
+        LANES.draw(&mut scene, &panel, bottom + BEFORE_LANES, &held.lanes, &held.spans);
         if let Some(values) = &values {
             let place = |(time, value): &(f64, f64)| {
                 let y = panel.y(values.share(*value), bottom);
@@ -172,27 +172,6 @@ impl TimeChart {
     fn description(&self, time: &Axis, lanes: usize) -> String {
         let series = self.series.len();
         format!("{series} series of {} over {}, and {lanes} lanes", self.value.caption(), time.caption())
-    }
-}
-
-impl Held<'_> {
-    fn draw_lanes(&self, scene: &mut Scene, panel: &Panel, top: f64) {
-        let middle = |index: usize| top + (index as f64 + 0.5) * LANE;
-        for (index, lane) in self.lanes.iter().enumerate() {
-            let y = middle(index);
-            scene.line(Point { x: panel.left, y }, Point { x: panel.right, y }, 1.0, FAINT_GRID);
-            scene.text(Point { x: panel.left - 8.0, y }, lane, LABEL, Weight::Regular, Anchor::End, INK);
-        }
-        for (lane, from, to) in &self.spans {
-            let index = self.lanes.iter().position(|one| one == lane);
-            if let (Some(index), Some(from), Some(to)) = (index, panel.x(*from), panel.x(*to)) {
-                let (y, half) = (middle(index), SPAN / 2.0);
-                // However short, it went on: at least one pixel.
-                let (from, to) =
-                    (Point { x: from, y: y - half }, Point { x: to.max(from + 1.0), y: y + half });
-                scene.rectangle(from, to, SPAN_COLOUR);
-            }
-        }
     }
 }
 
