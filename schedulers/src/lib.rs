@@ -39,6 +39,7 @@ mod story;
 
 pub use catalogue::{
     Freeze, KernelVersion, KnobInfo, RangeRule, Scale, Tuning, Unit, catalogue, info, refusal,
+    stalls_when_lowered,
 };
 pub use error::{GuardError, RestoreError};
 pub use guard::{Applied, Clamped, Foreign, Guard, GuardConfig, WriteFailure, Written};

@@ -3,7 +3,7 @@
 use crate::config::{Config, Ranges, StrategyName};
 use block_types::{Elevator, Knob, KnobValue, Setting, Settings};
 use genetic::{Constraint, GeneSpec, Genome, Scale, Space, SpaceError};
-use schedulers::{Offer, Offered};
+use schedulers::{Offer, Offered, stalls_when_lowered};
 use std::collections::BTreeMap;
 
 /// Why no space can be searched.
@@ -45,12 +45,6 @@ pub struct GeneMap {
     notes: Vec<String>,
 }
 
-/// Knobs of mq-deadline that stall what is queued for as long as the difference when they are lowered: a request
-/// carries the deadline that it got, and one that seems to have started in the future is not dispatched. Seen on
-/// Linux 6.18: from a `write_expire` of 14.5 s to 5 s, and nothing was dispatched for 9.5 s. A trial switches back and
-/// forth and would do that in every pair, so they are genes of the `confirmed` strategy only where they are named.
-const STALLING: [Knob; 2] = [Knob::ReadExpire, Knob::WriteExpire];
-
 /// The name under which genes are kept whose scheduler is a gene itself.
 const ANY_SCHEDULER: &str = "*";
 
@@ -62,7 +56,8 @@ impl GeneMap {
     pub fn new(offer: &Offer, config: &Config) -> Result<Self, GeneMapError> {
         let mut notes = Vec::new();
         let wanted = &config.genetic.knobs;
-        let stalls = |knob: Knob| config.strategy == StrategyName::Confirmed && STALLING.contains(&knob);
+        // A trial switches back and forth, and would stall the queue in every pair.
+        let stalls = |knob: Knob| config.strategy == StrategyName::Confirmed && stalls_when_lowered(knob);
         let chosen = |knob: Knob, offered: &Offered| {
             if wanted.is_empty() { offered.tuned_by_default && !stalls(knob) } else { wanted.contains(&knob) }
         };

@@ -220,6 +220,14 @@ pub(crate) const fn rounding(knob: Knob) -> u64 {
     }
 }
 
+/// Whether lowering the knob can stall what is queued, for as long as the difference: a request carries the deadline
+/// that it got, and one that then seems to have started in the future is not dispatched. Seen on Linux 6.18: from a
+/// `write_expire` of 14.5 s to 5 s, and nothing was dispatched for 9.5 s.
+#[must_use]
+pub const fn stalls_when_lowered(knob: Knob) -> bool {
+    matches!(knob, Knob::ReadExpire | Knob::WriteExpire)
+}
+
 /// Whether writing the knob drains the queue.
 pub(crate) fn freezes(knob: Knob) -> bool {
     info(knob).is_none_or(|info| info.freezes != Freeze::No)
