@@ -27,6 +27,15 @@ impl Ranges {
     }
 }
 
+/// What finds settings, at which pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    /// The genetic library, by a rule for the fingerprint and with a moment at which stored genes come back.
+    Moilanen { rule: &'static str, reintroduce: &'static str },
+    /// Guarded, paired trials.
+    Confirmed { slice: &'static str, settle: &'static str },
+}
+
 /// A way to search, with everything that makes it that way spelt out: defaults may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategy {
@@ -36,65 +45,8 @@ pub struct Strategy {
     pub what: &'static str,
     /// Where its genes may lie.
     pub ranges: Ranges,
-    arguments: &'static [&'static str],
+    search: Search,
 }
-
-const PUBLISHED: &[&str] = &[
-    "--strategy",
-    "moilanen",
-    "--objective",
-    "throughput",
-    "--slice",
-    "2s",
-    "--settle",
-    "0s",
-    "--rule",
-    "paper-2006",
-    "--ranges",
-    "paper",
-];
-const FAIR: &[&str] = &[
-    "--strategy",
-    "moilanen",
-    "--objective",
-    "throughput",
-    "--slice",
-    "2s",
-    "--settle",
-    "0s",
-    "--rule",
-    "ours",
-    "--ranges",
-    "catalogue",
-];
-const CONFIRMED: &[&str] = &[
-    "--strategy",
-    "confirmed",
-    "--objective",
-    "throughput",
-    "--slice",
-    "4s",
-    "--settle",
-    "2s",
-    "--rule",
-    "ours",
-    "--ranges",
-    "catalogue",
-];
-const CONFIRMED_SHORT: &[&str] = &[
-    "--strategy",
-    "confirmed",
-    "--objective",
-    "throughput",
-    "--slice",
-    "1s",
-    "--settle",
-    "500ms",
-    "--rule",
-    "ours",
-    "--ranges",
-    "catalogue",
-];
 
 /// All that is compared.
 pub const STRATEGIES: [Strategy; 6] = [
@@ -103,41 +55,41 @@ pub const STRATEGIES: [Strategy; 6] = [
         what: "the paper literally: its rule for the fingerprint of a consolidated generation, genes within ±50 % of the \
                default, 2 s children without settling, reintroduction at the generation's end",
         ranges: Ranges::Paper,
-        arguments: PUBLISHED,
+        search: Search::Moilanen { rule: "paper-2006", reintroduce: "generation-end" },
     },
     Strategy {
         name: "moilanen-2006-at-once",
         what: "as moilanen-2006, but a confirmed change ends the generation and reintroduces at once",
         ranges: Ranges::Paper,
-        arguments: PUBLISHED,
+        search: Search::Moilanen { rule: "paper-2006", reintroduce: "at-once" },
     },
     Strategy {
         name: "moilanen",
         what: "the paper fairly: our rule for the fingerprint and the catalogue's ranges, 2 s children without settling, \
                reintroduction at the generation's end",
         ranges: Ranges::Catalogue,
-        arguments: FAIR,
+        search: Search::Moilanen { rule: "ours", reintroduce: "generation-end" },
     },
     Strategy {
         name: "moilanen-at-once",
         what: "the paper's search by our rule for the fingerprint and within the catalogue's ranges, 2 s children without \
                settling; a confirmed change ends the generation and reintroduces at once",
         ranges: Ranges::Catalogue,
-        arguments: FAIR,
+        search: Search::Moilanen { rule: "ours", reintroduce: "at-once" },
     },
     Strategy {
         name: "confirmed",
         what: "our default: settings stay only where guarded, paired trials have confirmed them; slices of 4 s after 2 s of \
                settling. What leads is the incumbent",
         ranges: Ranges::Catalogue,
-        arguments: CONFIRMED,
+        search: Search::Confirmed { slice: "4s", settle: "2s" },
     },
     Strategy {
         name: "confirmed-short",
         what: "our default with slices of 1 s after 0.5 s in place of 4 s after 2 s, so that a campaign fits into a visit: \
                settings stay only where guarded, paired trials have confirmed them, and what leads is the incumbent",
         ranges: Ranges::Catalogue,
-        arguments: CONFIRMED_SHORT,
+        search: Search::Confirmed { slice: "1s", settle: "500ms" },
     },
 ];
 
@@ -151,10 +103,14 @@ impl Strategy {
     /// The arguments of `tunerd run` that make it.
     #[must_use]
     pub fn arguments(&self) -> Vec<&'static str> {
-        let when = if self.name.ends_with("at-once") { "at-once" } else { "generation-end" };
-        let mut arguments = self.arguments.to_vec();
-        if arguments.contains(&"moilanen") {
-            arguments.extend(["--reintroduce", when]);
+        let (strategy, slice, settle, rule) = match self.search {
+            Search::Moilanen { rule, .. } => ("moilanen", "2s", "0s", rule),
+            Search::Confirmed { slice, settle } => ("confirmed", slice, settle, "ours"),
+        };
+        let mut arguments = vec!["--strategy", strategy, "--objective", "throughput", "--slice", slice];
+        arguments.extend(["--settle", settle, "--rule", rule, "--ranges", self.ranges.name()]);
+        if let Search::Moilanen { reintroduce, .. } = self.search {
+            arguments.extend(["--reintroduce", reintroduce]);
         }
         arguments
     }
