@@ -56,8 +56,8 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
-    pub(crate) fn fit(candidates: u32, comparisons: &[Comparison]) -> Self {
-        let reached = reached(candidates as usize + 1, comparisons);
+    pub(crate) fn fit(candidates: usize, comparisons: &[Comparison]) -> Self {
+        let reached = reached(candidates + 1, comparisons);
         let used: Vec<&Comparison> = comparisons.iter().filter(|one| reached[one.later.index()]).collect();
         let mut levels = vec![0.0; reached.len()];
         let mut weights: Vec<f64> =

@@ -62,7 +62,6 @@ const LAGS: usize = 3;
 pub(crate) struct Race {
     config: RaceConfig,
     coin: Coin,
-    candidates: u32,
     /// Those still in the race.
     running: Vec<u32>,
     /// Those that the guard struck out.
@@ -85,7 +84,6 @@ impl Race {
         let mut race = Self {
             config,
             coin,
-            candidates,
             running: (0..candidates).collect(),
             struck: BTreeSet::new(),
             slices: vec![0; candidates as usize],
@@ -201,7 +199,7 @@ impl Race {
     }
 
     fn levels(&self) -> Levels {
-        Levels::fit(self.candidates, &self.comparisons)
+        Levels::fit(self.slices.len(), &self.comparisons)
     }
 
     /// What became of each candidate, so far.

@@ -217,19 +217,6 @@ impl Store {
         self.findings("violation", key, objective, limit)
     }
 
-    /// The looks at the incumbent's gain under one key, latest first.
-    ///
-    /// # Errors
-    /// Where the store cannot be read, or holds what this program did not write.
-    pub fn gain_checks(
-        &self,
-        key: &Key,
-        objective: &str,
-        limit: u32,
-    ) -> Result<Vec<Dated<GainTold>>, StoreError> {
-        self.findings("gain_check", key, objective, limit)
-    }
-
     /// The campaigns under one key, latest first.
     ///
     /// # Errors

@@ -127,7 +127,6 @@ pub struct Jobs {
     running: Vec<Running>,
     /// When a job has something to do, and how many more I/Os it may submit from then on.
     ready: BinaryHeap<Reverse<(Nanos, u32, u32)>>,
-    left: u64,
 }
 
 impl Jobs {
@@ -143,22 +142,12 @@ impl Jobs {
             Running { job, sectors, blocks, next: 0, random, may: 0, asleep: false }
         });
         let running = running.collect();
-        Self { running, ready, left: u64::MAX }
-    }
-
-    /// The same, but no more than `ios` are submitted in all.
-    #[must_use]
-    pub const fn limited_to(mut self, ios: u64) -> Self {
-        self.left = ios;
-        self
+        Self { running, ready }
     }
 }
 
 impl Source for Jobs {
     fn next_arrival(&self) -> Option<Nanos> {
-        if self.left == 0 {
-            return None;
-        }
         self.ready.peek().map(|&Reverse((at, _, _))| at)
     }
 
@@ -169,7 +158,7 @@ impl Source for Jobs {
         if running.asleep {
             return;
         }
-        let most = running.job.batch.max(1).min(u32::try_from(self.left).unwrap_or(u32::MAX));
+        let most = running.job.batch.max(1);
         // What is due at the same moment is submitted together.
         while running.may < most
             && let Some(&Reverse((at, other, more))) = self.ready.peek()
@@ -187,7 +176,6 @@ impl Source for Jobs {
         if running.may > 0 {
             self.ready.push(Reverse((now, index, 0)));
         }
-        self.left -= u64::from(count);
     }
 
     fn completed(&mut self, now: Nanos, token: Token) {

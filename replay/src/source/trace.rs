@@ -69,16 +69,6 @@ impl Trace {
         Self { bios, unsubmitted: 0 }
     }
 
-    /// From the events of one disk, in the order of time, all of one stream. [`TraceBuilder`] tells streams apart.
-    #[must_use]
-    pub fn from_events(events: impl IntoIterator<Item = IoEvent>) -> Self {
-        let mut builder = TraceBuilder::new();
-        for event in events {
-            builder.observe(&event, 0);
-        }
-        builder.finish()
-    }
-
     /// The bios, by time.
     #[must_use]
     pub fn bios(&self) -> &[TraceBio] {
