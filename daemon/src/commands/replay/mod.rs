@@ -5,6 +5,7 @@ mod simulate;
 mod tune;
 
 use super::Failure;
+use super::table::{Align, Table};
 use crate::cli::{Redirect, ReplayArgs};
 use crate::replay::input::{Loaded, TraceError, Wanted, load};
 use ::replay::Fit;
@@ -59,6 +60,13 @@ fn latency_json(latency: &LatencyHistogram) -> Value {
         object.insert(format!("{name}_ns"), json!(latency.quantile(q)));
     }
     Value::Object(object)
+}
+
+/// A table of columns of its own and then, set to the right, those of [`latency_cells`].
+fn latency_table(named: &str, counts: &[&str]) -> Table {
+    let latencies = ["mean", "p50", "p90", "p99", "p99.9"];
+    let right = counts.iter().copied().chain(latencies).map(|heading| (heading, Align::Right));
+    Table::new(&std::iter::once((named, Align::Left)).chain(right).collect::<Vec<_>>())
 }
 
 /// Mean and percentiles for people, as cells of a table.

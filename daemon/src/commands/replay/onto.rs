@@ -18,8 +18,10 @@ pub(super) use linux::onto;
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{Failure, Path, ReplayArgs, Write};
-    use crate::commands::replay::{fit, latency_cells, latency_json, notes, read, trace_failure};
-    use crate::commands::table::{Align, Table, bytes};
+    use crate::commands::replay::{
+        fit, latency_cells, latency_json, latency_table, notes, read, trace_failure,
+    };
+    use crate::commands::table::bytes;
     use crate::commands::{kernel, print_json};
     use crate::replay::onto::Ring;
     use crate::replay::onto::device::{Found, find};
@@ -200,18 +202,7 @@ mod linux {
             "{} in {}, at most {} in flight",
             found.identity.name, outcome.elapsed, outcome.most_in_flight
         )?;
-        let right = |heading| (heading, Align::Right);
-        let mut table = Table::new(&[
-            ("", Align::Left),
-            right("I/Os"),
-            right("I/Os/s"),
-            right("MB/s"),
-            right("mean"),
-            right("p50"),
-            right("p90"),
-            right("p99"),
-            right("p99.9"),
-        ]);
+        let mut table = latency_table("", &["I/Os", "I/Os/s", "MB/s"]);
         for (name, moved) in [("reads", &outcome.reads), ("writes", &outcome.writes)] {
             if moved.ios > 0 {
                 let (ios, bytes) = rate(moved, outcome.elapsed);

@@ -1,6 +1,6 @@
 //! `replay --disk`: what a simulated disk makes of a trace, under one setting or several.
 
-use super::{fit, latency_cells, latency_json, notes, read, trace_failure};
+use super::{fit, latency_cells, latency_json, latency_table, notes, read, trace_failure};
 use crate::cli::{Candidate, ReplayArgs};
 use crate::commands::table::{Align, Table, bytes};
 use crate::commands::{Failure, print_json};
@@ -262,18 +262,7 @@ pub(super) fn change(gain: Gain, inverse: bool) -> String {
 }
 
 fn by_type(report: &Report) -> Table {
-    let right = |heading| (heading, Align::Right);
-    let mut table = Table::new(&[
-        ("  type", Align::Left),
-        right("bios"),
-        right("requests"),
-        right("MB/s"),
-        right("mean"),
-        right("p50"),
-        right("p90"),
-        right("p99"),
-        right("p99.9"),
-    ]);
+    let mut table = latency_table("  type", &["bios", "requests", "MB/s"]);
     let seconds = report.elapsed.as_secs_f64().max(1e-9);
     for (name, flow) in flows(report).into_iter().filter(|(_, flow)| flow.bios > 0) {
         let mut cells = vec![
