@@ -285,6 +285,17 @@ pub struct Contrast {
 }
 
 impl Objective {
+    /// The name in configuration and output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::Throughput => "throughput",
+            Self::Latency => "latency",
+            Self::Tail => "tail",
+        }
+    }
+
     /// The log ratio of a pair. Exchanging child and control changes its sign and nothing else, which the test of a
     /// trial rests on.
     ///

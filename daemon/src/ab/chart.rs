@@ -1,6 +1,6 @@
 //! The two charts of a comparison.
 
-use super::report::{Report, objective_name};
+use super::report::Report;
 use results::chart::{Axis, ChartError, Figure, Scale, Series, TimeChart, Trace};
 
 /// How large the gain is after each pair, with its limits.
@@ -51,7 +51,7 @@ fn chart(
         subtitle: format!("{}: {} against {}", report.facts.device, report.child, report.control),
         time_label: "pair".to_owned(),
         time_unit: "number".to_owned(),
-        value: Axis::new(&format!("gain, {}", objective_name(report.objective)), "%", Scale::Linear),
+        value: Axis::new(&format!("gain, {}", report.objective.name()), "%", Scale::Linear),
         series,
         spans: Vec::new(),
         notes,

@@ -93,16 +93,6 @@ pub(super) fn signed(per_cent: f64) -> String {
     if text == "-0.0" { "+0.0".to_owned() } else { text }
 }
 
-/// An objective's name.
-pub(super) const fn objective_name(objective: Objective) -> &'static str {
-    match objective {
-        Objective::Balanced => "balanced",
-        Objective::Throughput => "throughput",
-        Objective::Latency => "latency",
-        Objective::Tail => "tail",
-    }
-}
-
 impl Report {
     /// The word for how it ended.
     #[must_use]
@@ -154,7 +144,7 @@ impl Report {
             self.verdict()
         )];
         if let Some(gain) = self.gain() {
-            parts.push(format!("gain {gain} in {}", objective_name(self.objective)));
+            parts.push(format!("gain {gain} in {}", self.objective.name()));
         }
         parts.push(format!("{pairs} pairs"));
         if pairs > 0 {
@@ -177,7 +167,7 @@ impl Report {
     ///
     /// # Errors
     /// Where a chart cannot be drawn.
-    pub fn html(&self) -> Result<String, results::chart::ChartError> {
+    pub fn page(&self) -> Result<results::html::Page, results::chart::ChartError> {
         super::page::page(self)
     }
 

@@ -7,7 +7,7 @@ use crate::run::{Clock, Signal, VirtualClock};
 use block_types::{DevNo, Elevator, Knob, KnobValue, Nanos, Settings};
 use kernfs::fake::{FakeDisk, FakeKernel};
 use kernfs::{Disk, Errno, KPath};
-use sampler::{ExactCounters, ProbeCost, Probing, Sample, SamplerError, Source, SourceKind};
+use sampler::{Sample, SamplerError, Source, SourceKind};
 use schedulers::{Guard, GuardConfig, Offer};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Sender, channel};
@@ -74,22 +74,6 @@ impl Source for Machine {
 
     fn set_active(&self, _disk: DevNo, _active: bool) -> Result<(), SamplerError> {
         Ok(())
-    }
-
-    fn set_probing(&self, _probing: Probing) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn set_cost_accounting(&self, _on: bool) -> Result<(), SamplerError> {
-        Ok(())
-    }
-
-    fn cost(&self) -> Option<ProbeCost> {
-        None
-    }
-
-    fn exact(&self, _disk: DevNo) -> Result<Option<ExactCounters>, SamplerError> {
-        Ok(None)
     }
 }
 
@@ -229,7 +213,7 @@ fn a_setting_that_is_better_is_called_so_and_everything_is_put_back() {
     assert_eq!(json["fingerprints"]["read-random-small"], report.rows.len());
     let told = evening.told.iter().filter(|news| matches!(news, News::Pair(_))).count();
     assert_eq!(told, report.rows.len(), "the deciding pair is told too");
-    let html = report.html().unwrap();
+    let html = report.page().unwrap().html();
     assert!(html.contains("<svg") && html.contains("fifo_batch") && html.contains("better"), "{html}");
     assert!(!html.contains("http://") || !html.contains("src="), "it needs nothing else");
 }

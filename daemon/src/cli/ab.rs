@@ -2,34 +2,11 @@
 
 use super::{DeviceArg, JsonArg, PathArgs, Roots, run};
 use crate::ab::parse_setting;
+use crate::config::Objective;
 use block_types::{Nanos, Setting};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use sampler::SourceChoice;
 use std::path::PathBuf;
-
-/// What is to be improved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AbObjective {
-    /// Bytes a second, where the disk is saturated.
-    Throughput,
-    /// Mean latency of what somebody waits for.
-    Latency,
-    /// p99 of reads (or p90, or the mean, where there are too few; it says which).
-    Tail,
-    /// The geometric mean of these, of those that can be told.
-    Balanced,
-}
-
-impl From<AbObjective> for trials::Objective {
-    fn from(objective: AbObjective) -> Self {
-        match objective {
-            AbObjective::Throughput => Self::Throughput,
-            AbObjective::Latency => Self::Latency,
-            AbObjective::Tail => Self::Tail,
-            AbObjective::Balanced => Self::Balanced,
-        }
-    }
-}
 
 /// `tunerd ab`.
 ///
@@ -51,8 +28,8 @@ pub struct AbArgs {
     #[arg(long, value_name = "KNOB=VALUE", num_args = 1.., value_parser = parse_setting)]
     pub against: Vec<Setting>,
     /// What is to be improved
-    #[arg(long, value_enum, default_value_t = AbObjective::Balanced)]
-    pub objective: AbObjective,
+    #[arg(long, value_enum, default_value_t = Objective::Balanced)]
+    pub objective: Objective,
     /// How long at most, such as 10m
     #[arg(long = "for", value_name = "DURATION", value_parser = run::duration, default_value = "10m")]
     pub duration: Nanos,

@@ -10,7 +10,7 @@ mod run;
 mod shared;
 mod usage;
 
-pub use ab::{AbArgs, AbObjective, AdviseArgs};
+pub use ab::{AbArgs, AdviseArgs};
 pub use confirmed::{ExplainArgs, ExportArgs, ExportFormat};
 pub use replay::{Candidate, Redirect, ReplayArgs};
 pub use run::{Duty, RunArgs};

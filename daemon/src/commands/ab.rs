@@ -108,7 +108,7 @@ fn rules(args: &AbArgs) -> Result<Rules, Failure> {
     let settle = args.settle.map_or_else(Settle::default, Settle::shortened);
     Ok(Rules {
         trial: TrialConfig {
-            objective: args.objective.into(),
+            objective: args.objective.of_trials(),
             max_pairs: MOST_PAIRS,
             alpha: ALPHA,
             // The size of the effect is wanted in any case, also where it is a loss.
@@ -151,10 +151,9 @@ fn facts(args: &AbArgs, disk: &Disk, identity: &Identity, source: String, clock:
 }
 
 fn conclude(args: &AbArgs, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
-    if let Some(page) = &args.html {
-        let html = report.html().map_err(|error| Failure::failed(format_args!("the page: {error}")))?;
-        std::fs::write(page, html)
-            .map_err(|error| Failure::failed(format_args!("{}: {error}", page.display())))?;
+    if let Some(path) = &args.html {
+        let page = report.page().map_err(|error| Failure::failed(format_args!("the page: {error}")))?;
+        page.write(path).map_err(Failure::failed)?;
     }
     if args.json.json {
         print_json_line(out, &report.json())?;

@@ -79,12 +79,7 @@ impl Objective {
     /// The name in configuration and output.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Balanced => "balanced",
-            Self::Throughput => "throughput",
-            Self::Latency => "latency",
-            Self::Tail => "tail",
-        }
+        self.of_trials().name()
     }
 
     /// What a trial measures by it.
