@@ -129,9 +129,8 @@ impl Surrogate {
             })
             .collect();
         let knobs = comparisons.first()?.at.len();
-        let fits = |comparison: &Comparison| {
-            comparison.at.len() == knobs && comparison.against.len() == knobs
-        };
+        let fits =
+            |comparison: &Comparison| comparison.at.len() == knobs && comparison.against.len() == knobs;
         if comparisons.len() < 3 || !comparisons.iter().all(fits) {
             return None;
         }
@@ -327,10 +326,10 @@ mod tests {
         assert!(Surrogate::fit(broken, Noise::Likeliest).is_none());
         let nothing = comparisons(24).into_iter().map(|it| Comparison { pairs: 0.0, ..it });
         assert!(Surrogate::fit(nothing, Noise::Likeliest).is_none());
-        let short = comparisons(24).into_iter().enumerate().map(|(index, it)| Comparison {
-            at: if index == 7 { vec![0.5] } else { it.at },
-            ..it
-        });
+        let short = comparisons(24)
+            .into_iter()
+            .enumerate()
+            .map(|(index, it)| Comparison { at: if index == 7 { vec![0.5] } else { it.at }, ..it });
         assert!(Surrogate::fit(short, Noise::Likeliest).is_none());
     }
 }

@@ -145,9 +145,9 @@ impl Landscape for Measured {
         let Some(work) = self.works.get(workload) else { return f64::NAN };
         let specs = self.genes.get(&Ranges::Catalogue).map(Vec::as_slice).unwrap_or_default();
         let default = place(specs, &Settings::new());
-        work.surrogate.as_ref().map_or(f64::NAN, |surrogate| {
-            surrogate.difference(&place(specs, settings), &default).mean.exp()
-        })
+        work.surrogate
+            .as_ref()
+            .map_or(f64::NAN, |surrogate| surrogate.difference(&place(specs, settings), &default).mean.exp())
     }
 
     fn oracle(&self, workload: &str, ranges: Ranges) -> Option<Oracle> {
