@@ -18,6 +18,7 @@ pub mod plan;
 pub mod reduction;
 mod report;
 pub mod summary;
+mod sweep;
 #[cfg(test)]
 mod tests;
 pub mod visit;
@@ -230,12 +231,12 @@ fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Rep
     let mut journal = begin(context, options, plan)?;
     let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
     context.say("one disk alone, to compare with");
-    live::alone(context, supply, &mut journal)?;
-    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * live::steps(&ranges));
+    sweep::alone(context, supply, &mut journal)?;
+    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * sweep::steps(&ranges));
     {
         let shared = Mutex::new(&mut journal);
         let measure =
-            |workload: &str| live::measure(context, supply, workload, &ranges, &genes, &shared, &progress);
+            |workload: &str| sweep::measure(context, supply, workload, &ranges, &genes, &shared, &progress);
         if options.at_once > 1 {
             std::thread::scope(|scope| {
                 let measure = &measure;
@@ -249,6 +250,7 @@ fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Rep
             HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
             live::cells(context, options, supply, &shared, &progress)?;
         }
+        sweep::value_leaders(context, options, supply, &genes, &shared, &progress)?;
     }
     progress.end();
     let land = Measured::new(&genes, journal.slices());
@@ -367,6 +369,10 @@ impl Progress {
     fn step(&self, what: &str) {
         self.bar.set_message(what.to_owned());
         self.bar.inc(1);
+    }
+
+    fn more(&self, steps: usize) {
+        self.bar.inc_length(steps as u64);
     }
 
     fn end(&self) {

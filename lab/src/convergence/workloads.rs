@@ -16,11 +16,11 @@ use std::thread::JoinHandle;
 pub fn describe(workload: &str) -> &'static str {
     match workload {
         "sequential write" => {
-            "a writer of 32 KiB at depth 128 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
+            "a writer of 256 KiB at depth 32 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
              backup that is also looked into)"
         }
         "random read" => {
-            "16 random readers of 8 KiB beside a log writer of 1 MiB, at most 20 a second, direct (a database)"
+            "16 random readers of 8 KiB beside a log writer of 256 KiB, at most 80 a second, direct (a database)"
         }
         "sequential read" => {
             "6 buffered readers, each of one 32 MiB piece after another that it opens anew and drops from the page cache (copies)"
@@ -35,6 +35,12 @@ pub fn describe(workload: &str) -> &'static str {
 /// Where the writer of a sequential workload stays, so that what is stored stays small; readers are beyond.
 const WRITTEN: &str = "256m";
 
+/// Where the random writer writes: 3 MiB in each hundredth of 16 GiB, so that its seeks are those of the whole disk and
+/// what is stored of it is not.
+fn spots() -> String {
+    format!("zoned_abs:{}", vec!["1/3m:0/160m"; 100].join(":"))
+}
+
 fn load(workload: &str, device: &Path) -> Option<Load> {
     let kib = |kib: u64| Bytes(kib << 10);
     let reader = |size: Bytes, jobs: u32| {
@@ -45,18 +51,19 @@ fn load(workload: &str, device: &Path) -> Option<Load> {
     };
     let jobs = match workload {
         "sequential write" => [
-            Job::new("writer", Rw::Write, kib(32))
-                .engine(Engine::Libaio { depth: 128 })
+            Job::new("writer", Rw::Write, kib(256))
+                .engine(Engine::Libaio { depth: 32 })
                 .option("size", WRITTEN),
             reader(kib(4), 8).iops(10),
         ],
         "random read" => {
-            [Job::new("log", Rw::Write, kib(1024)).iops(20).option("size", WRITTEN), reader(kib(8), 16)]
+            [Job::new("log", Rw::Write, kib(256)).iops(80).option("size", WRITTEN), reader(kib(8), 16)]
         }
         "random write" => [
             Job::new("writer", Rw::RandWrite, kib(4))
                 .engine(Engine::Libaio { depth: 32 })
-                .option("norandommap", "1"),
+                .option("norandommap", "1")
+                .option("random_distribution", &spots()),
             reader(kib(256), 2),
         ],
         _ => return None,
