@@ -8,7 +8,7 @@
 
 use crate::levels::{Comparison, Entrant, Levels};
 use crate::scale::Scale;
-use crate::{Arm, Coin, Objective, Outcome, SliceScore, TrialError, VoidCounts};
+use crate::{Arm, Coin, Objective, Outcome, SliceScore, TrialError, Void, VoidCounts};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -54,6 +54,9 @@ pub enum Raced {
 
 /// A slice that was void so often is given up: the candidate goes on with what it has.
 const PATIENCE: u32 = 20;
+/// So many changes of the workload in a row, each under the same candidate: most likely it brings them, because it moves
+/// what the workload is recognised by, and the slices that it is still to have would fare no better.
+const CHANGES: u32 = 3;
 /// How far back a slice is compared.
 const LAGS: usize = 3;
 
@@ -76,6 +79,10 @@ pub(crate) struct Race {
     recent: VecDeque<(Entrant, SliceScore)>,
     comparisons: Vec<Comparison>,
     losses: u32,
+    /// How many of the latest slices in a row a change of the workload took from the candidate that is due. Absent in
+    /// races that earlier versions stored.
+    #[serde(default)]
+    changes: u32,
     pub(crate) voids: VoidCounts,
 }
 
@@ -92,6 +99,7 @@ impl Race {
             recent: VecDeque::new(),
             comparisons: Vec::new(),
             losses: 0,
+            changes: 0,
             voids: VoidCounts::default(),
         };
         race.queue = race.line_up();
@@ -136,7 +144,14 @@ impl Race {
                 // What lies on the other side of a gap may be another workload.
                 self.recent.clear();
                 self.losses += 1;
-                if self.losses > PATIENCE {
+                self.changes = match (void, entrant) {
+                    (Void::FingerprintChanged, Entrant::Candidate(_)) => self.changes + 1,
+                    _ => 0,
+                };
+                if self.changes >= CHANGES {
+                    self.running.retain(|&running| Entrant::Candidate(running) != entrant);
+                    self.advance();
+                } else if self.losses > PATIENCE {
                     self.advance();
                 }
             }
@@ -150,6 +165,7 @@ impl Race {
                 // Its level is no use to anybody, and its requests may still be in the way of the next slice.
                 self.recent.clear();
                 self.losses = 0;
+                self.changes = 0;
                 self.settle();
             }
             (Outcome::Measured(score), _) => {
@@ -178,6 +194,7 @@ impl Race {
     /// To the next slice, and to the next round where that was the last one.
     fn advance(&mut self) {
         self.losses = 0;
+        self.changes = 0;
         self.queue.pop_front();
         self.settle();
     }
@@ -240,7 +257,6 @@ impl Race {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Void;
 
     fn rate(log: f64) -> Outcome {
         Outcome::Measured(SliceScore::of_rate(log.exp()).unwrap())
@@ -332,5 +348,37 @@ mod tests {
             race.record(outcome, Objective::Throughput).unwrap();
         }
         assert!(race.nominees().is_empty());
+    }
+
+    #[test]
+    fn a_candidate_under_which_the_workload_always_changes_leaves_soon() {
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0));
+        let mut under_two = 0;
+        while let Some((candidate, arm)) = race.next() {
+            let outcome = if arm == Arm::Child && candidate == 2 {
+                under_two += 1;
+                Outcome::Void(Void::FingerprintChanged)
+            } else {
+                rate(0.1)
+            };
+            race.record(outcome, Objective::Throughput).unwrap();
+        }
+        assert_eq!(under_two, CHANGES);
+        assert!(!race.nominees().contains(&2));
+        assert_eq!(race.raced()[2], Raced::Silent);
+    }
+
+    #[test]
+    fn a_workload_that_changes_by_itself_costs_no_candidate_its_place() {
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0));
+        let mut slices = 0_u32;
+        while let Some((_, arm)) = race.next() {
+            slices += 1;
+            let lost = slices % 3 == 1;
+            let level = if arm == Arm::Child { 0.1 } else { 0.0 };
+            let outcome = if lost { Outcome::Void(Void::FingerprintChanged) } else { rate(level) };
+            race.record(outcome, Objective::Throughput).unwrap();
+        }
+        assert!(race.raced().iter().all(|raced| matches!(raced, Raced::Measured { .. })));
     }
 }
