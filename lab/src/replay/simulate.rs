@@ -1,7 +1,7 @@
 //! The simulator's half: the same work, under the settings that the kernel read back, over the same disk model.
 
 use super::cells::Found;
-use super::fio_source::{FioProcesses, Process, Tally};
+use super::fio_source::{FioProcesses, Process, Tally, Turnaround};
 use super::load::{Direction, Order, Threads, Work};
 use anyhow::{Context as _, Result, ensure};
 use block_types::{Bytes, Elevator, Knob, Nanos, Sector, Settings};
@@ -21,8 +21,8 @@ pub struct Bench {
     pub ramp: Nanos,
     /// Counted after that.
     pub window: Nanos,
-    /// What a program takes from a completion to its next submission.
-    pub think: Nanos,
+    /// How long a process that slept takes until it runs again.
+    pub turnaround: Turnaround,
     /// How many runs with seeds of their own are put together: the simulator's own noise is not what is compared.
     pub runs: u64,
 }
@@ -48,7 +48,7 @@ pub fn foretell(bench: &Bench, work: &Work, settings: &Settings, seed: u64) -> R
             .iter()
             .enumerate()
             .flat_map(|(index, threads)| processes(threads, bench, seed + index as u64 * 10));
-        let mut source = FioProcesses::new(processes, bench.ramp);
+        let mut source = FioProcesses::new(processes, bench.turnaround.clone(), bench.ramp);
         let mut disk = bench.params.build(bench.size, seed)?;
         let limits = Run::for_time(bench.ramp, bench.window);
         let report = simulate(&config, disk.as_mut(), &mut source, &limits);
@@ -90,7 +90,6 @@ fn processes(threads: &Threads, bench: &Bench, seed: u64) -> Vec<Process> {
                 first: Sector(first),
                 // As fio has it: a thread reads on from its part to the end of the disk.
                 span: Bytes(bench.size.0 - first * 512),
-                think: bench.think,
                 seed: seed + u64::from(index),
             }
         })
