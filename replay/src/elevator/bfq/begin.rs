@@ -1,8 +1,8 @@
 //! New queues: bursts of them, and processes that share one.
 //!
-//! Where a disk gains nothing from idling for a process that began within 180 ms of another (as fio's jobs do), the two
-//! share a queue for good from 600 ms on: a *stable merge*. The process whose queue it was leaves it when the queue turns
-//! out to seek, with a new one of its own; the others stay. So who began first decides who shares with whom.
+//! Where the disk gains nothing from idling for a process that began within 180 ms of another (as fio's jobs do), the two
+//! share a queue for good from 600 ms on: a *stable merge*. It is decided once, by what the process does at that time; and
+//! who began first has the queue that the others come to.
 
 use super::Bfq;
 use super::queue::Queue;
@@ -13,8 +13,6 @@ const BURST_NS: u64 = 180_000_000;
 const LARGE_BURST: usize = 8;
 /// A queue that begins within [`BURST_NS`] of another may be merged with it for good, after this.
 const STABLE_NS: u64 = 600_000_000;
-/// After a process left a shared queue, what it is known to think stays for this long.
-const SETTLE_NS: u64 = 2_000_000_000;
 
 /// What is known of a process.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +21,10 @@ pub(super) struct Stream {
     pub(super) queue: u32,
     /// Requests that it has, queued or dispatched.
     pub(super) requests: u64,
-    /// Whether it shares its queue for good.
-    stays: bool,
 }
 
 impl Stream {
-    const NEW: Self = Self { queue: NIL, requests: 0, stays: false };
+    const NEW: Self = Self { queue: NIL, requests: 0 };
 }
 
 impl Bfq {
@@ -44,11 +40,8 @@ impl Bfq {
     pub(super) fn queue_for(&mut self, stream: u32, sync: bool, class: usize, now: u64) -> usize {
         let known = if sync { self.stream(stream).queue } else { self.asynchronous[class] };
         let id = match known {
-            NIL => self.begin(stream, sync, class, now),
-            known if sync => {
-                let own = self.split(stream, known as usize, class, now);
-                self.merged(stream, own, now) as u32
-            }
+            NIL => self.begin(sync, class, now),
+            known if sync => self.merged(known as usize, now) as u32,
             known => known,
         };
         if sync {
@@ -62,7 +55,7 @@ impl Bfq {
 
     /// A new queue; or, on a disk that neither rotates nor needs to be fed one at a time, that of a process which
     /// began just before.
-    fn begin(&mut self, stream: u32, sync: bool, class: usize, now: u64) -> u32 {
+    fn begin(&mut self, sync: bool, class: usize, now: u64) -> u32 {
         let id = self.queues.len() as u32;
         let mut queue = Queue::new(class, sync, now, &self.rate);
         if sync {
@@ -74,10 +67,8 @@ impl Bfq {
                 None => self.first_begun = Some(id),
                 Some(first) if now > self.queues[first as usize].begun + BURST_NS => {}
                 Some(first) if self.is_deep_flash() => {
-                    self.stream(stream).stays = true;
                     let shared = &mut self.queues[first as usize];
                     shared.processes += 1;
-                    shared.shared = true;
                     return first;
                 }
                 Some(first) => queue.merges_with = Some(first),
@@ -92,7 +83,7 @@ impl Bfq {
     }
 
     /// The queue that this one is merged with now, or itself.
-    fn merged(&mut self, stream: u32, id: usize, now: u64) -> usize {
+    fn merged(&mut self, id: usize, now: u64) -> usize {
         let queue = &self.queues[id];
         let Some(other) = queue.merges_with.filter(|_| now > queue.begun + STABLE_NS) else { return id };
         if self.is_deep_flash() {
@@ -104,38 +95,17 @@ impl Bfq {
         if stays {
             return id;
         }
-        self.stream(stream).stays = true;
         let queue = &mut self.queues[id];
         queue.processes -= 1;
         let io_bound = std::mem::take(&mut queue.intensity.io_bound);
         let shared = &mut self.queues[other];
         shared.processes += 1;
-        shared.shared = true;
         shared.intensity.io_bound |= io_bound;
         self.forget_wakings(id, other);
         if self.first_begun == Some(id as u32) {
             self.first_begun = None;
         }
         other
-    }
-
-    /// A process whose queue others came to share leaves it, if the queue seeks; answers with its queue.
-    fn split(&mut self, stream: u32, id: usize, class: usize, now: u64) -> usize {
-        let shared = &mut self.queues[id];
-        if !shared.shared || !shared.splits || self.streams[stream as usize].stays {
-            return id;
-        }
-        if shared.processes == 1 {
-            shared.shared = false;
-            shared.splits = false;
-            return id;
-        }
-        shared.processes -= 1;
-        let mut own = Queue::new(class, true, now, &self.rate);
-        own.settles_until = now + SETTLE_NS;
-        own.intensity = shared.intensity;
-        self.queues.push(own);
-        self.queues.len() - 1
     }
 
     /// Counts queues that begin at once.

@@ -55,10 +55,8 @@ pub(super) struct Queue {
     pub(super) begun: u64,
     /// The queue that it is to be merged with.
     pub(super) merges_with: Option<u32>,
-    /// The processes that have it, whether several had it at once, and whether it was found to seek since.
+    /// The processes that have it.
     pub(super) processes: u32,
-    pub(super) shared: bool,
-    pub(super) splits: bool,
     pub(super) class: usize,
     pub(super) sync: bool,
     pub(super) sorted: Sorted,
@@ -90,8 +88,6 @@ pub(super) struct Queue {
     last_end: u64,
     thinking: Thinking,
     pub(super) thinks_short: bool,
-    /// Until then what is known of its thinking stays.
-    pub(super) settles_until: u64,
     pub(super) intensity: Intensity,
     pub(super) injection: Injection,
 
@@ -111,8 +107,6 @@ impl Queue {
             begun: now,
             merges_with: None,
             processes: 1,
-            shared: false,
-            splits: false,
             class,
             sync,
             sorted: Sorted::default(),
@@ -135,7 +129,6 @@ impl Queue {
             last_end: now,
             thinking: Thinking::default(),
             thinks_short: sync && class != 2,
-            settles_until: 0,
             intensity: Intensity { since: now, idle_ns: 0, io_bound: true },
             injection: Injection::new(now),
             favour: 1,
@@ -193,14 +186,16 @@ impl Queue {
         let elapsed = now - self.last_end;
         // Only what came after everything was done was thought about.
         if self.dispatched == 0 && !self.busy {
-            let elapsed = elapsed.min(2 * knobs.slice_idle_ns);
+            let most = 2 * knobs.slice_idle_ns;
+            // A queue begins one ns after its first request by the submission's clock, and the difference wraps.
+            let elapsed = if self.thinking.samples == 0 { most } else { elapsed.min(most) };
             let thinking = &mut self.thinking;
             thinking.samples = (7 * thinking.samples + 256) / 8;
             thinking.total = (7 * thinking.total + 256 * elapsed) / 8;
             thinking.mean = (thinking.total + 128) / thinking.samples;
         }
         let before = self.thinks_short;
-        if self.sync && self.class != 2 && knobs.slice_idle_ns > 0 && now >= self.settles_until {
+        if self.sync && self.class != 2 && knobs.slice_idle_ns > 0 {
             let is_slow =
                 self.thinking.samples > VALID_SAMPLES && self.thinking.mean > knobs.slice_idle_ns / 2;
             self.thinks_short = !is_slow;

@@ -253,9 +253,6 @@ impl Bfq {
         self.new_budget(id, reason);
         let charge = self.next_charge(pool, id);
         let queue = &mut self.queues[id];
-        if queue.shared && queue.is_seeky() {
-            queue.splits = true;
-        }
         queue.finish = queue.start + queue.virtual_time_of(queue.service);
         if queue.is_empty() {
             queue.busy = false;
@@ -275,8 +272,7 @@ impl Bfq {
     }
 
     /// A queue that was slow, or ran out of time before it used its budget, is charged what the disk could have served in
-    /// that time. What it took is measured by the default timeout, whatever `timeout_sync` says: a service that
-    /// was longer than that is charged what it was.
+    /// that time. The largest budget stands for the default timeout here, whatever `timeout_sync` says.
     fn charge_time(&mut self, id: usize, reason: Reason, served_ns: u64) {
         let most = self.rate.max_budget();
         let usual_ms = self.usual_timeout_ns / 1_000_000;
@@ -294,11 +290,8 @@ impl Bfq {
         if queue.favour > 1 || !(is_slow || timed_out) {
             return;
         }
-        let due = if (1..usual_ms).contains(&served_ms) {
-            (u128::from(most) * u128::from(served_ms) / u128::from(usual_ms)) as u64
-        } else {
-            0
-        };
+        let share = u128::from(most) * u128::from(served_ms.min(usual_ms));
+        let due = (share / u128::from(usual_ms)) as u64;
         let queue = &mut self.queues[id];
         queue.budget = queue.budget.max(due);
         let more = due.saturating_sub(queue.service);
