@@ -4,6 +4,8 @@
 //! completions. Where a submission sleeps for a tag, completions wait to be noticed, and fio counts that: its latencies
 //! are not the block layer's. So this source counts them in the same way.
 //!
+//! When its time is up, fio submits nothing more and waits for what is in flight: that counts no more, but the time does.
+//!
 //! A process that sleeps, for an I/O to be done or for a tag, takes a while to run again: the host's [`Turnaround`]. Which of
 //! the processes is first to submit is random, as it is with fio's.
 
@@ -54,9 +56,11 @@ pub(super) struct Process {
     /// How much it may touch.
     pub(super) span: Bytes,
     pub(super) seed: u64,
+    /// fio's group of it, counted from 0: a group's rate is over the time until its last process is through.
+    pub(super) group: usize,
 }
 
-/// What all processes did.
+/// What a group of processes did.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) bytes: u64,
@@ -64,6 +68,8 @@ pub(super) struct Tally {
     pub(super) writes: u64,
     /// From the call that submitted to the moment at which the process knew.
     pub(super) read_latency: LatencyHistogram,
+    /// From the ramp's end until the last of them was through.
+    pub(super) time: Nanos,
 }
 
 #[derive(Clone, Debug)]
@@ -90,15 +96,17 @@ pub(super) struct FioProcesses {
     running: Vec<Running>,
     turnaround: Turnaround,
     ramp: Nanos,
-    tally: Tally,
+    end: Nanos,
+    groups: Vec<Tally>,
 }
 
 impl FioProcesses {
-    /// Counts what is noticed after `ramp`.
+    /// Counts what is noticed in a `window` after `ramp`, and submits nothing after that.
     pub(super) fn new(
         processes: impl IntoIterator<Item = Process>,
         turnaround: Turnaround,
         ramp: Nanos,
+        window: Nanos,
     ) -> Self {
         let running = processes.into_iter().map(|process| {
             let depth = process.depth.max(1);
@@ -117,11 +125,14 @@ impl FioProcesses {
                 process,
             }
         });
-        Self { running: running.collect(), turnaround, ramp, tally: Tally::default() }
+        let running: Vec<Running> = running.collect();
+        let groups = running.iter().map(|one| one.process.group + 1).max().unwrap_or(0);
+        let groups = vec![Tally { time: window, ..Tally::default() }; groups];
+        Self { running, turnaround, ramp, end: ramp + window, groups }
     }
 
-    pub(super) const fn tally(&self) -> &Tally {
-        &self.tally
+    pub(super) fn groups(&self) -> &[Tally] {
+        &self.groups
     }
 }
 
@@ -152,11 +163,17 @@ impl Running {
     }
 
     /// Notices one completion: `iodepth_batch_complete_max` is 1 unless a job says otherwise.
-    fn reap(&mut self, now: Nanos, ramp: Nanos, tally: &mut Tally) {
+    fn reap(&mut self, now: Nanos, (ramp, end): (Nanos, Nanos), tally: &mut Tally) {
         let Some(slot) = self.done.pop_front() else { return };
         let (submitted, read) = self.in_flight[slot as usize];
         self.free.push(slot);
         self.to_submit += 1;
+        if now >= end {
+            // It submits no more.
+            self.to_submit = 0;
+            tally.time = tally.time.max(now - ramp);
+            return;
+        }
         if now < ramp {
             return;
         }
@@ -179,11 +196,14 @@ impl Source for FioProcesses {
         let due = self.running.iter().enumerate().filter_map(|(index, one)| Some((one.next()?, index))).min();
         let Some((_, index)) = due else { return };
         let one = &mut self.running[index];
+        if now >= self.end {
+            one.to_submit = 0;
+        }
         if one.to_submit > 0 {
             batch.extend(one.submit(now, index));
             one.due = now;
         } else {
-            one.reap(now, self.ramp, &mut self.tally);
+            one.reap(now, (self.ramp, self.end), &mut self.groups[one.process.group]);
             one.due = now;
         }
     }
@@ -241,19 +261,20 @@ mod tests {
             first: Sector(0),
             span: size,
             seed: 1,
+            group: 0,
         };
         let turnaround = Turnaround::new(&[Nanos(5_000); 6]).unwrap();
-        let mut source = FioProcesses::new([process], turnaround, Nanos::SECOND);
+        let mut source = FioProcesses::new([process], turnaround, Nanos::SECOND, Nanos(20_000_000_000));
         let mut disk = params.build(size, 1).unwrap();
-        let run = Run::for_time(Nanos::SECOND, Nanos(20_000_000_000));
+        let run = Run { ramp: Nanos::SECOND, ..Run::to_the_end() };
         let report = simulate(&config, disk.as_mut(), &mut source, &run);
         let (theirs, ours) =
-            (source.tally().read_latency.mean().unwrap(), report.reads.latency.mean().unwrap());
+            (source.groups()[0].read_latency.mean().unwrap(), report.reads.latency.mean().unwrap());
         // 32 in flight as far as it knows, five as far as the block layer does.
-        let rate = source.tally().reads as f64 / 20.0;
+        let rate = source.groups()[0].reads as f64 / 20.0;
         let expected = 32.0 / rate * 1e9;
         assert!((theirs.0 as f64 / expected - 1.0).abs() < 0.15, "{theirs} against {expected} ns");
         assert!(ours.0 * 4 < theirs.0, "{ours} {theirs}");
-        assert!((source.tally().reads as f64 / report.reads.bios as f64 - 1.0).abs() < 0.05);
+        assert!((source.groups()[0].reads as f64 / report.reads.bios as f64 - 1.0).abs() < 0.05);
     }
 }

@@ -154,8 +154,8 @@ impl Bfq {
         }
     }
 
-    /// A queue to dispatch from while `id`, which is in service, has nothing.
-    pub(super) fn to_inject(&mut self, pool: &crate::request::Pool, id: usize) -> Option<usize> {
+    /// The queue to dispatch from while `id`, which is in service, has nothing.
+    pub(super) fn inject_from(&mut self, pool: &crate::request::Pool, id: usize) -> Option<usize> {
         let queue = &self.queues[id];
         let has_work = |other: u32| {
             let other = other as usize;

@@ -205,7 +205,7 @@ impl Bfq {
                 }
                 self.expire(pool, now, Reason::BudgetExhausted, now);
             } else if self.idling.is_some() || (self.queues[id].dispatched > 0 && self.better_to_idle(id)) {
-                return self.to_inject(pool, id);
+                return self.inject_from(pool, id);
             } else {
                 self.expire(pool, now, Reason::NoMoreRequests, now);
             }
