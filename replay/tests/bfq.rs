@@ -4,7 +4,7 @@ mod common;
 
 use block_types::{Bytes, Elevator, Knob, Nanos, Op, Sector, Sectors};
 use common::{FixedDisk, host, settings};
-use replay::{Config, Io, Priority, Run, Source, StreamId, Token, simulate, simulate_observed};
+use replay::{Config, Io, Priority, Run, SettingError, Source, StreamId, Token, simulate, simulate_observed};
 use std::collections::BTreeMap;
 
 const DISK: Bytes = Bytes(1 << 30);
@@ -50,14 +50,17 @@ impl Source for Readers {
     }
 }
 
-/// How many reads one process has before the other has its turn, on average, in the second second of two.
-fn reads_to_a_turn(think: fn(u64) -> Nanos) -> f64 {
+fn bfq() -> Result<Config, SettingError> {
     let knobs = [(Knob::LowLatency, 0), (Knob::SliceIdleUs, 8_000)];
-    let config = Config::new(host(DISK, 4, true), &settings(Elevator::Bfq, &knobs)).unwrap();
+    Config::new(host(DISK, 4, true), &settings(Elevator::Bfq, &knobs))
+}
+
+/// How many reads one process has before the other has its turn, on average, in the second second of two.
+fn reads_to_a_turn(config: &Config, think: fn(u64) -> Nanos) -> f64 {
     let run = Run::for_time(Nanos::ZERO, Nanos(2_000_000_000));
     let (mut reads, mut turns, mut last) = (0_u32, 0_u32, None);
     let mut disk = FixedDisk::new(SERVICE, 4);
-    simulate_observed(&config, &mut disk, &mut Readers::two(think), &run, &mut |issue| {
+    simulate_observed(config, &mut disk, &mut Readers::two(think), &run, &mut |issue| {
         if issue.at < Nanos::SECOND {
             return;
         }
@@ -71,25 +74,26 @@ fn reads_to_a_turn(think: fn(u64) -> Nanos) -> f64 {
 
 #[test]
 fn a_process_that_thinks_for_a_fifth_of_its_time_is_not_waited_for() {
-    let busy = reads_to_a_turn(|_| Nanos(50_000));
-    let idler = reads_to_a_turn(|_| Nanos(500_000));
+    let config = bfq().unwrap();
+    let busy = reads_to_a_turn(&config, |_| Nanos(50_000));
+    let idler = reads_to_a_turn(&config, |_| Nanos(500_000));
     assert!(busy > 20.0, "{busy} reads to a turn");
     assert!(idler < 2.0, "{idler} reads to a turn, though the process idles for a third of its time");
 }
 
 #[test]
 fn processes_that_were_late_a_few_times_are_taken_to_wake_one_another_for_good() {
-    let punctual = reads_to_a_turn(|_| Nanos(50_000));
+    let config = bfq().unwrap();
+    let punctual = reads_to_a_turn(&config, |_| Nanos(50_000));
     // Later than it is waited for.
-    let late = reads_to_a_turn(|done| if done < 12 { Nanos(9_000_000) } else { Nanos(50_000) });
+    let late = reads_to_a_turn(&config, |done| if done < 12 { Nanos(9_000_000) } else { Nanos(50_000) });
     assert!(punctual > 20.0, "{punctual} reads to a turn");
     assert!(late < 2.0, "{late} reads to a turn");
 }
 
 #[test]
 fn others_are_injected_while_the_disk_is_kept_for_a_process_of_a_higher_class() {
-    let config =
-        Config::new(host(DISK, 4, true), &settings(Elevator::Bfq, &[(Knob::LowLatency, 0)])).unwrap();
+    let config = bfq().unwrap();
     let mut readers = Readers {
         random: true,
         priorities: [Priority::RealTime, Priority::BestEffort],
