@@ -36,7 +36,7 @@ pub struct Options {
     pub schedulers: Vec<Elevator>,
     /// How long a simulated process that slept takes until it runs again, µs: the least, the median, and the quantiles
     /// 0.9, 0.99, 0.999 and 1
-    #[arg(long, value_name = "MICROSECONDS", value_delimiter = ',', num_args = 6,
+    #[arg(long, value_name = "MICROSECONDS", value_delimiter = ',',
           default_values_t = [10, 30, 100, 900, 2_600, 7_000])]
     pub turnaround_us: Vec<u64>,
     /// Simulations of each cell, with seeds of their own, that are put together
