@@ -12,6 +12,7 @@ use crate::tags::Tags;
 use crate::waiting::{Waiter, Waiting};
 use block_types::{Nanos, Sector, Sectors};
 use disk_model::{Command, CommandId, Completion, DiskModel, LATEST};
+use std::collections::BTreeMap;
 
 /// When a simulation ends. It also ends when nothing is left to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +108,9 @@ struct Engine<'a, S: ?Sized> {
     flushes: Vec<u32>,
     /// How many of those who wait for a tag are to be woken.
     to_wake: u32,
+    /// Those that were woken and do not run yet, by the time at which they will.
+    waking: BTreeMap<(u64, u64), Waiter>,
+    woken: u64,
     is_flushing: bool,
     ask_again: Option<u64>,
     freed: Freed,
@@ -133,6 +137,8 @@ impl<'a, S: Source + ?Sized> Engine<'a, S> {
             has_volatile_cache: config.host.traits.volatile_write_cache,
             flushes: Vec::new(),
             to_wake: 0,
+            waking: BTreeMap::new(),
+            woken: 0,
             is_flushing: false,
             ask_again: None,
             freed: Freed::new(),
@@ -156,6 +162,7 @@ impl<'a, S: Source + ?Sized> Engine<'a, S> {
                 self.source.next_arrival().map(|at| at.0),
                 self.elevator.timer(),
                 self.ask_again,
+                self.waking.first_key_value().map(|(&(at, _), _)| at),
             ];
             let Some(next) = next.into_iter().flatten().min() else {
                 // Nothing is in flight any more: whoever still waits for a batch to be full goes on.
@@ -187,6 +194,12 @@ impl<'a, S: Source + ?Sized> Engine<'a, S> {
             }
             if self.ask_again.is_some_and(|at| at <= self.now) {
                 self.dispatch(issued);
+            }
+            while let Some(woken) = self.waking.first_entry()
+                && woken.key().0 <= self.now
+            {
+                let waiter = woken.remove();
+                self.runs_again(waiter, issued);
             }
             while self.source.next_arrival().is_some_and(|at| at.0 <= self.now) {
                 batch.clear();
@@ -336,29 +349,45 @@ impl<'a, S: Source + ?Sized> Engine<'a, S> {
         self.to_wake += self.waiting.freed();
     }
 
-    /// Lets those go on who wait for a tag, as many as are to be woken.
+    /// Wakes those who wait for a tag, as many as are to be woken. Those that take time for it run later, and find who
+    /// was there before them.
     fn wake(&mut self, issued: &mut dyn FnMut(Issue)) {
         while self.to_wake > 0 {
             self.to_wake -= 1;
-            match self.next_with_tag() {
-                Some(waiter) => self.go_on(waiter, issued),
-                None => self.to_wake = 0,
+            let Some(waiter) = self.first_with_tag() else {
+                self.to_wake = 0;
+                return;
+            };
+            let stream = StreamId(self.pool.bio(waiter.bio).stream);
+            let takes = self.source.wakes_in(stream);
+            if takes == Nanos::ZERO {
+                self.runs_again(waiter, issued);
+            } else {
+                self.waking.insert((self.now + takes.0, self.woken), waiter);
+                self.woken += 1;
             }
         }
     }
 
-    /// The first of those who wait that a tag is there for, with the request that it became.
-    fn next_with_tag(&mut self) -> Option<(Waiter, u32)> {
-        for is_limited in self.waiting.by_age() {
-            let Some(bio) = self.waiting.first(is_limited) else { continue };
+    /// The first of those who wait that a tag is there for.
+    fn first_with_tag(&mut self) -> Option<Waiter> {
+        self.waiting.by_age().into_iter().find_map(|is_limited| {
+            let bio = self.waiting.first(is_limited)?;
             let limit = self.elevator.limit(self.pool.bio(bio));
-            if let Some(tag) = self.tags.take(limit) {
-                let waiter = self.waiting.take(is_limited)?;
-                let id = self.pool.new_request(bio, tag);
-                return Some((waiter, id));
-            }
+            self.tags.has_free(limit).then(|| self.waiting.take(is_limited))?
+        })
+    }
+
+    /// A process that waited for a tag runs again. If there is none any more, it waits behind the others.
+    fn runs_again(&mut self, waiter: Waiter, issued: &mut dyn FnMut(Issue)) {
+        let limit = self.elevator.limit(self.pool.bio(waiter.bio));
+        if let Some(tag) = self.tags.take(limit) {
+            let id = self.pool.new_request(waiter.bio, tag);
+            self.go_on((waiter, id), issued);
+        } else {
+            let is_limited = limit < self.tags.depth();
+            self.waiting.add(waiter, is_limited);
         }
-        None
     }
 
     /// A process that waited has its tag.

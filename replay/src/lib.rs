@@ -53,7 +53,7 @@
 //!
 //! # What is not
 //!
-//! The host takes no processor time, but for [`Job::think`]; there is one hardware queue; requests have no segments, so
+//! The host takes no processor time, but for [`Job::think`] and what a source says of waking ([`Source::wakes_in`]); there is one hardware queue; requests have no segments, so
 //! that only their size bounds them; writeback throttling, cgroups, zones and polling are absent. What that means for a
 //! knob, [`scores`] says: a knob that makes no difference is accepted and has none. A setting that the scheduler does not
 //! have is a [`SettingError`] that names it.

@@ -29,6 +29,11 @@ impl Tags {
         self.depth
     }
 
+    /// Whether one of the first `limit` is free.
+    pub(crate) fn has_free(&self, limit: u32) -> bool {
+        self.taken < self.depth && self.first_free(0, limit.min(self.depth)).is_some()
+    }
+
     /// A tag among the first `limit`, if one is free.
     pub(crate) fn take(&mut self, limit: u32) -> Option<u32> {
         if self.taken == self.depth {

@@ -5,6 +5,7 @@
 //! correlations are compared with single repeats on both sides.
 
 use super::cells::{Cell, Found};
+use super::fio_source::Turnaround;
 use super::kernel::{self, KernelOptions};
 use super::load::{WORK, Work};
 use super::ranks::spearman;
@@ -33,9 +34,11 @@ pub struct Options {
     #[arg(long, value_name = "NAMES", value_delimiter = ',',
           default_values_t = [Elevator::None, Elevator::MqDeadline, Elevator::Kyber, Elevator::Bfq])]
     pub schedulers: Vec<Elevator>,
-    /// What a simulated program takes from a completion to its next submission, µs
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 5)]
-    pub think_us: u64,
+    /// How long a simulated process that slept takes until it runs again, µs: the least, the median, and the quantiles
+    /// 0.9, 0.99, 0.999 and 1
+    #[arg(long, value_name = "MICROSECONDS", value_delimiter = ',',
+          default_values_t = [10, 30, 100, 900, 2_600, 7_000])]
+    pub turnaround_us: Vec<u64>,
     /// Simulations of each cell, with seeds of their own, that are put together
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub runs: u64,
@@ -202,13 +205,16 @@ fn pairs(context: &Context, options: &Options, cells: &[Cell]) -> Result<Vec<Pai
     let kernel = &options.kernel;
     let params = Params::named(&kernel.model)
         .with_context(|| format!("there is no disk model called {:?}", kernel.model))?;
+    let quantiles: Vec<Nanos> = options.turnaround_us.iter().map(|us| Nanos(us * 1_000)).collect();
+    let turnaround = Turnaround::new(&quantiles)
+        .context("--turnaround-us: expected six times, none below the one before")?;
     let bench = Bench {
         params,
         size: kernel.size(),
         queue_depth: kernel.queue_depth,
         ramp: Nanos::from_millis(kernel.ramp_ms),
         window: Nanos::from_millis(kernel.window_ms),
-        think: Nanos(options.think_us * 1_000),
+        turnaround,
         runs: options.runs,
     };
     let mut pairs: Vec<Pair> = Vec::new();
@@ -271,6 +277,10 @@ fn report(options: &Options, cells: usize, pairs: &[Pair], agreements: &[Agreeme
     report.note(format!(
         "{cells} cells of {} ms after {} ms, in random order, on {} disks side by side; {} simulations of each setting",
         kernel.window_ms, kernel.ramp_ms, kernel.disks, options.runs
+    ));
+    report.note(format!(
+        "a simulated process that slept takes a while to run again: quantiles 0, 0.5, 0.9, 0.99, 0.999 and 1 of {} µs",
+        options.turnaround_us.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
     ));
     report.note(
         "settings matter where their spread is above 1.1 and two repeats agree on their ranks by at least 0.5; elsewhere \

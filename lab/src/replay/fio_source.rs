@@ -3,12 +3,45 @@
 //! A process of fio with a depth submits until so many I/Os are in flight as far as it knows, and only then looks for
 //! completions. Where a submission sleeps for a tag, completions wait to be noticed, and fio counts that: its latencies
 //! are not the block layer's. So this source counts them in the same way.
+//!
+//! When its time is up, fio submits nothing more and waits for what is in flight: that counts no more, but the time does.
+//!
+//! A process that sleeps, for an I/O to be done or for a tag, takes a while to run again: the host's [`Turnaround`]. Which of
+//! the processes is first to submit is random, as it is with fio's.
 
 use block_types::{Bytes, LatencyHistogram, Nanos, Op, Sector, Sectors};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replay::{Io, Source, StreamId, Token};
 use std::collections::VecDeque;
+
+/// How long a process that slept takes until it runs again: some quantiles, between which its logarithm is linear.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turnaround(Vec<(f64, Nanos)>);
+
+impl Turnaround {
+    /// The quantiles that it is given by.
+    pub const QUANTILES: [f64; 6] = [0.0, 0.5, 0.9, 0.99, 0.999, 1.0];
+
+    /// By these quantiles, one to each of [`Self::QUANTILES`] and none below the one before; `None` if they are not.
+    #[must_use]
+    pub fn new(quantiles: &[Nanos]) -> Option<Self> {
+        let are = quantiles.len() == Self::QUANTILES.len() && quantiles.is_sorted();
+        are.then(|| Self(Self::QUANTILES.into_iter().zip(quantiles.iter().copied()).collect()))
+    }
+
+    fn sample(&self, random: &mut ChaCha8Rng) -> Nanos {
+        let place: f64 = random.random();
+        let above = self.0.iter().position(|&(quantile, _)| place < quantile).unwrap_or(self.0.len() - 1);
+        let ((low, from), (high, to)) = (self.0[above.saturating_sub(1)], self.0[above]);
+        let share = if high > low { ((place - low) / (high - low)).clamp(0.0, 1.0) } else { 1.0 };
+        let (from, to) = ((from.0.max(1) as f64).ln(), (to.0.max(1) as f64).ln());
+        Nanos((from + share * (to - from)).exp() as u64)
+    }
+}
+
+/// The processes of a job start within this.
+const START: Nanos = Nanos(500_000);
 
 /// One process.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +55,12 @@ pub(super) struct Process {
     pub(super) first: Sector,
     /// How much it may touch.
     pub(super) span: Bytes,
-    /// From a completion to the submission that follows it.
-    pub(super) think: Nanos,
     pub(super) seed: u64,
+    /// fio's group of it, counted from 0: a group's rate is over the time until its last process is through.
+    pub(super) group: usize,
 }
 
-/// What all processes did.
+/// What a group of processes did.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) bytes: u64,
@@ -35,6 +68,8 @@ pub(super) struct Tally {
     pub(super) writes: u64,
     /// From the call that submitted to the moment at which the process knew.
     pub(super) read_latency: LatencyHistogram,
+    /// From the ramp's end until the last of them was through.
+    pub(super) time: Nanos,
 }
 
 #[derive(Clone, Debug)]
@@ -59,21 +94,30 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct FioProcesses {
     running: Vec<Running>,
+    turnaround: Turnaround,
     ramp: Nanos,
-    tally: Tally,
+    end: Nanos,
+    groups: Vec<Tally>,
 }
 
 impl FioProcesses {
-    /// Counts what is noticed after `ramp`.
-    pub(super) fn new(processes: impl IntoIterator<Item = Process>, ramp: Nanos) -> Self {
+    /// Counts what is noticed in a `window` after `ramp`, and submits nothing after that.
+    pub(super) fn new(
+        processes: impl IntoIterator<Item = Process>,
+        turnaround: Turnaround,
+        ramp: Nanos,
+        window: Nanos,
+    ) -> Self {
         let running = processes.into_iter().map(|process| {
             let depth = process.depth.max(1);
+            let mut random = ChaCha8Rng::seed_from_u64(process.seed);
+            let due = Nanos(random.random_range(0..START.0));
             Running {
                 blocks: (process.span.0 / process.block.0.max(512)).max(1),
                 next: 0,
-                random: ChaCha8Rng::seed_from_u64(process.seed),
+                random,
                 to_submit: depth,
-                due: Nanos::ZERO,
+                due,
                 asleep: false,
                 in_flight: vec![(Nanos::ZERO, false); depth as usize],
                 free: (0..depth).rev().collect(),
@@ -81,11 +125,14 @@ impl FioProcesses {
                 process,
             }
         });
-        Self { running: running.collect(), ramp, tally: Tally::default() }
+        let running: Vec<Running> = running.collect();
+        let groups = running.iter().map(|one| one.process.group + 1).max().unwrap_or(0);
+        let groups = vec![Tally { time: window, ..Tally::default() }; groups];
+        Self { running, turnaround, ramp, end: ramp + window, groups }
     }
 
-    pub(super) const fn tally(&self) -> &Tally {
-        &self.tally
+    pub(super) fn groups(&self) -> &[Tally] {
+        &self.groups
     }
 }
 
@@ -116,11 +163,17 @@ impl Running {
     }
 
     /// Notices one completion: `iodepth_batch_complete_max` is 1 unless a job says otherwise.
-    fn reap(&mut self, now: Nanos, ramp: Nanos, tally: &mut Tally) {
+    fn reap(&mut self, now: Nanos, (ramp, end): (Nanos, Nanos), tally: &mut Tally) {
         let Some(slot) = self.done.pop_front() else { return };
         let (submitted, read) = self.in_flight[slot as usize];
         self.free.push(slot);
         self.to_submit += 1;
+        if now >= end {
+            // It submits no more.
+            self.to_submit = 0;
+            tally.time = tally.time.max(now - ramp);
+            return;
+        }
         if now < ramp {
             return;
         }
@@ -143,12 +196,15 @@ impl Source for FioProcesses {
         let due = self.running.iter().enumerate().filter_map(|(index, one)| Some((one.next()?, index))).min();
         let Some((_, index)) = due else { return };
         let one = &mut self.running[index];
+        if now >= self.end {
+            one.to_submit = 0;
+        }
         if one.to_submit > 0 {
             batch.extend(one.submit(now, index));
             one.due = now;
         } else {
-            one.reap(now, self.ramp, &mut self.tally);
-            one.due = now + one.process.think;
+            one.reap(now, (self.ramp, self.end), &mut self.groups[one.process.group]);
+            one.due = now;
         }
     }
 
@@ -156,7 +212,7 @@ impl Source for FioProcesses {
         let (index, slot) = ((token.0 >> 32) as usize, token.0 as u32);
         if let Some(one) = self.running.get_mut(index) {
             if one.to_submit == 0 && one.done.is_empty() {
-                one.due = one.due.max(now);
+                one.due = now + self.turnaround.sample(&mut one.random);
             }
             one.done.push_back(slot);
         }
@@ -166,6 +222,11 @@ impl Source for FioProcesses {
         if let Some(one) = self.running.get_mut(stream.0 as usize) {
             one.asleep = true;
         }
+    }
+
+    fn wakes_in(&mut self, stream: StreamId) -> Nanos {
+        let turnaround = &self.turnaround;
+        self.running.get_mut(stream.0 as usize).map_or(Nanos::ZERO, |one| turnaround.sample(&mut one.random))
     }
 
     fn resumed(&mut self, now: Nanos, stream: StreamId) {
@@ -199,20 +260,21 @@ mod tests {
             depth: 32,
             first: Sector(0),
             span: size,
-            think: Nanos(5_000),
             seed: 1,
+            group: 0,
         };
-        let mut source = FioProcesses::new([process], Nanos::SECOND);
+        let turnaround = Turnaround::new(&[Nanos(5_000); 6]).unwrap();
+        let mut source = FioProcesses::new([process], turnaround, Nanos::SECOND, Nanos(20_000_000_000));
         let mut disk = params.build(size, 1).unwrap();
-        let run = Run::for_time(Nanos::SECOND, Nanos(20_000_000_000));
+        let run = Run { ramp: Nanos::SECOND, ..Run::to_the_end() };
         let report = simulate(&config, disk.as_mut(), &mut source, &run);
         let (theirs, ours) =
-            (source.tally().read_latency.mean().unwrap(), report.reads.latency.mean().unwrap());
+            (source.groups()[0].read_latency.mean().unwrap(), report.reads.latency.mean().unwrap());
         // 32 in flight as far as it knows, five as far as the block layer does.
-        let rate = source.tally().reads as f64 / 20.0;
+        let rate = source.groups()[0].reads as f64 / 20.0;
         let expected = 32.0 / rate * 1e9;
         assert!((theirs.0 as f64 / expected - 1.0).abs() < 0.15, "{theirs} against {expected} ns");
         assert!(ours.0 * 4 < theirs.0, "{ours} {theirs}");
-        assert!((source.tally().reads as f64 / report.reads.bios as f64 - 1.0).abs() < 0.05);
+        assert!((source.groups()[0].reads as f64 / report.reads.bios as f64 - 1.0).abs() < 0.05);
     }
 }

@@ -1,10 +1,10 @@
 //! The simulator's half: the same work, under the settings that the kernel read back, over the same disk model.
 
 use super::cells::Found;
-use super::fio_source::{FioProcesses, Process, Tally};
+use super::fio_source::{FioProcesses, Process, Turnaround};
 use super::load::{Direction, Order, Threads, Work};
-use anyhow::{Context as _, Result, ensure};
-use block_types::{Bytes, Elevator, Knob, Nanos, Sector, Settings};
+use anyhow::{Context as _, Result};
+use block_types::{Bytes, Elevator, Knob, LatencyHistogram, Nanos, Sector, Settings};
 use disk_model::Params;
 use replay::{Config, Host, Run, simulate};
 
@@ -21,8 +21,8 @@ pub struct Bench {
     pub ramp: Nanos,
     /// Counted after that.
     pub window: Nanos,
-    /// What a program takes from a completion to its next submission.
-    pub think: Nanos,
+    /// How long a process that slept takes until it runs again.
+    pub turnaround: Turnaround,
     /// How many runs with seeds of their own are put together: the simulator's own noise is not what is compared.
     pub runs: u64,
 }
@@ -39,38 +39,40 @@ pub fn foretell(bench: &Bench, work: &Work, settings: &Settings, seed: u64) -> R
         settings.0.remove(&Knob::NrRequests);
     }
     let config = Config::new(host, &settings).with_context(|| format!("{settings}"))?;
-    let mut all = Tally::default();
-    let mut seconds = 0.0;
+    let mut found = Found {
+        bytes_per_s: 0.0,
+        read_iops: 0.0,
+        write_iops: 0.0,
+        read_mean_ns: Nanos::ZERO,
+        read_p99_ns: Nanos::ZERO,
+        reads: 0,
+    };
+    let mut read_latency = LatencyHistogram::default();
     for run in 0..bench.runs {
         let seed = seed.wrapping_mul(1_000).wrapping_add(run * 100);
         let processes = work
             .threads
             .iter()
             .enumerate()
-            .flat_map(|(index, threads)| processes(threads, bench, seed + index as u64 * 10));
-        let mut source = FioProcesses::new(processes, bench.ramp);
+            .flat_map(|(group, threads)| processes(threads, bench, group, seed + group as u64 * 10));
+        let mut source = FioProcesses::new(processes, bench.turnaround.clone(), bench.ramp, bench.window);
         let mut disk = bench.params.build(bench.size, seed)?;
-        let limits = Run::for_time(bench.ramp, bench.window);
-        let report = simulate(&config, disk.as_mut(), &mut source, &limits);
-        let tally = source.tally();
-        all.read_latency.add(&tally.read_latency);
-        all.bytes += tally.bytes;
-        all.reads += tally.reads;
-        all.writes += tally.writes;
-        seconds += report.elapsed.as_secs_f64();
+        simulate(&config, disk.as_mut(), &mut source, &Run { ramp: bench.ramp, ..Run::to_the_end() });
+        for group in source.groups() {
+            let of_runs = |count: u64| count as f64 / group.time.as_secs_f64() / bench.runs as f64;
+            found.bytes_per_s += of_runs(group.bytes);
+            found.read_iops += of_runs(group.reads);
+            found.write_iops += of_runs(group.writes);
+            found.reads += group.reads;
+            read_latency.add(&group.read_latency);
+        }
     }
-    ensure!(all.reads > 0 && seconds > 0.0, "nothing was read in the simulation");
-    Ok(Found {
-        bytes_per_s: all.bytes as f64 / seconds,
-        read_iops: all.reads as f64 / seconds,
-        write_iops: all.writes as f64 / seconds,
-        read_mean_ns: all.read_latency.mean().context("no read has a latency")?,
-        read_p99_ns: all.read_latency.quantile(0.99).context("no read has a latency")?,
-        reads: all.reads,
-    })
+    found.read_mean_ns = read_latency.mean().context("nothing was read in the simulation")?;
+    found.read_p99_ns = read_latency.quantile(0.99).context("nothing was read in the simulation")?;
+    Ok(found)
 }
 
-fn processes(threads: &Threads, bench: &Bench, seed: u64) -> Vec<Process> {
+fn processes(threads: &Threads, bench: &Bench, group: usize, seed: u64) -> Vec<Process> {
     let read_share = match threads.direction {
         Direction::Reads => 1.0,
         Direction::Writes => 0.0,
@@ -90,8 +92,8 @@ fn processes(threads: &Threads, bench: &Bench, seed: u64) -> Vec<Process> {
                 first: Sector(first),
                 // As fio has it: a thread reads on from its part to the end of the disk.
                 span: Bytes(bench.size.0 - first * 512),
-                think: bench.think,
                 seed: seed + u64::from(index),
+                group,
             }
         })
         .collect()

@@ -31,6 +31,12 @@ pub trait Source {
     /// nothing of it meanwhile.
     fn blocked(&mut self, _: StreamId) {}
 
+    /// How long it takes from a tag that was freed until a process that slept for it runs. Who asks for a tag meanwhile may
+    /// have it. At once, unless a source says otherwise.
+    fn wakes_in(&mut self, _: StreamId) -> Nanos {
+        Nanos::ZERO
+    }
+
     /// It goes on.
     fn resumed(&mut self, _: Nanos, _: StreamId) {}
 }

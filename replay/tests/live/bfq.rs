@@ -11,6 +11,10 @@ pub(crate) const TRIALS: &[Test] = &[
     ("bfq_ends_a_service_with_its_budget", ends_a_service_with_its_budget),
     ("bfq_is_fair_to_two_equal_processes", is_fair_to_two_equal_processes),
     ("bfq_does_not_wait_for_random_processes", does_not_wait_for_random_processes),
+    (
+        "bfq_does_not_wait_for_a_process_that_thinks_too_much",
+        does_not_wait_for_a_process_that_thinks_too_much,
+    ),
 ];
 
 const SECONDS: u32 = 4;
@@ -146,5 +150,22 @@ fn does_not_wait_for_random_processes() -> Result<(), Failed> {
     assert_near("reads/s of 8 random processes", simulated.iops(), real, 0.2)?;
     // One at a time would be 50.
     assert!(simulated.iops() > 120.0, "{}", simulated.iops());
+    Ok(())
+}
+
+fn does_not_wait_for_a_process_that_thinks_too_much() -> Result<(), Failed> {
+    // As long as a command takes, and far less than it would be waited for; a busy machine only makes it longer.
+    const THINK: Nanos = Nanos(10_000_000);
+    let mut disk = Disk::attach(Nanos::from_millis(10), 4)?.rotational()?;
+    let job = Job { think: THINK, ..Job::reads(Order::Sequential, Bytes(65_536), 1, SIZE) };
+    let thinktime = format!("--thinktime={}", THINK.0 / 1_000);
+    let options = ["--rw=read", "--bs=64k", "--iodepth=1", &thinktime];
+    let config = disk.set(Elevator::Bfq, &[(Knob::SliceIdleUs, 64_000), (Knob::LowLatency, 0)])?;
+    let found = turns(&mut disk, &config, &job, &options)?;
+    eprintln!("sectors to a turn: simulated {:.1}, kernel {:.1}", found.sectors[0], found.sectors[1]);
+    // One read is 128 sectors, and some thirty would be a service.
+    for sectors in found.sectors {
+        assert!(sectors < 512.0, "sectors to a turn {:?}", found.sectors);
+    }
     Ok(())
 }

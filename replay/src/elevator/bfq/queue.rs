@@ -1,5 +1,6 @@
 //! The requests of one process (or the asynchronous ones of all), and what bfq knows of it.
 
+use super::inject::Injection;
 use super::rate::Rate;
 use crate::config::BfqKnobs;
 use crate::elevator::{List, Sorted};
@@ -24,12 +25,38 @@ struct Thinking {
     mean: u64,
 }
 
+/// How much of the time its process has I/O under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Intensity {
+    since: u64,
+    idle_ns: u64,
+    /// At least four fifths of it.
+    pub(super) io_bound: bool,
+}
+
+impl Intensity {
+    /// What is longer ago than this counts less.
+    const WINDOW_NS: u64 = 200_000_000;
+
+    fn learn(&mut self, now: u64, idle_ns: u64) {
+        self.idle_ns += idle_ns;
+        let whole = now - self.since;
+        self.io_bound = self.idle_ns * 5 <= whole;
+        if whole > Self::WINDOW_NS {
+            self.since = now - whole / 2;
+            self.idle_ns /= 2;
+        }
+    }
+}
+
 /// A queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) begun: u64,
     /// The queue that it is to be merged with.
     pub(super) merges_with: Option<u32>,
+    /// The processes that have it.
+    pub(super) processes: u32,
     pub(super) class: usize,
     pub(super) sync: bool,
     pub(super) sorted: Sorted,
@@ -61,6 +88,8 @@ pub(super) struct Queue {
     last_end: u64,
     thinking: Thinking,
     pub(super) thinks_short: bool,
+    pub(super) intensity: Intensity,
+    pub(super) injection: Injection,
 
     /// How much it is favoured: 1 or [`FAVOUR`].
     pub(super) favour: u64,
@@ -77,6 +106,7 @@ impl Queue {
         Self {
             begun: now,
             merges_with: None,
+            processes: 1,
             class,
             sync,
             sorted: Sorted::default(),
@@ -90,15 +120,17 @@ impl Queue {
             weight: WEIGHT,
             budget: 0,
             service: 0,
-            max_budget: rate.max_budget() * 2 / 3,
+            max_budget: rate.first_budget() * 2 / 3,
             waits_unblocked: false,
             fifo_checked: false,
             // The first request almost certainly is one.
             seeks: 1,
             last_position: 0,
-            last_end: 0,
+            last_end: now,
             thinking: Thinking::default(),
             thinks_short: sync && class != 2,
+            intensity: Intensity { since: now, idle_ns: 0, io_bound: true },
+            injection: Injection::new(now),
             favour: 1,
             favoured_from: 0,
             favoured_ns: 0,
@@ -142,16 +174,27 @@ impl Queue {
         self.last_end = now;
     }
 
-    /// Learns from a request that came.
-    pub(super) fn learn(&mut self, now: u64, sector: u64, sectors: u64, knobs: &BfqKnobs, rate: &Rate) {
+    /// Learns from a request that came; `true` if the process turns out to think long, or short, and did not before.
+    pub(super) fn learn(
+        &mut self,
+        now: u64,
+        sector: u64,
+        sectors: u64,
+        knobs: &BfqKnobs,
+        rate: &Rate,
+    ) -> bool {
+        let elapsed = now - self.last_end;
         // Only what came after everything was done was thought about.
-        if self.dispatched == 0 && !self.busy && self.last_end > 0 {
-            let elapsed = (now - self.last_end).min(2 * knobs.slice_idle_ns);
+        if self.dispatched == 0 && !self.busy {
+            let most = 2 * knobs.slice_idle_ns;
+            // A queue begins one ns after its first request by the submission's clock, and the difference wraps.
+            let elapsed = if self.thinking.samples == 0 { most } else { elapsed.min(most) };
             let thinking = &mut self.thinking;
             thinking.samples = (7 * thinking.samples + 256) / 8;
             thinking.total = (7 * thinking.total + 256 * elapsed) / 8;
             thinking.mean = (thinking.total + 128) / thinking.samples;
         }
+        let before = self.thinks_short;
         if self.sync && self.class != 2 && knobs.slice_idle_ns > 0 {
             let is_slow =
                 self.thinking.samples > VALID_SAMPLES && self.thinking.mean > knobs.slice_idle_ns / 2;
@@ -159,6 +202,15 @@ impl Queue {
         }
         self.seeks = self.seeks << 1 | u32::from(rate.is_seek(self.last_position, sector, sectors));
         self.last_position = sector + sectors;
+        self.thinks_short != before
+    }
+
+    /// Learns from a request that came how much of the time it has I/O under way.
+    pub(super) fn learn_intensity(&mut self, now: u64) {
+        let idle_ns = if self.dispatched == 0 && self.is_empty() { now - self.last_end } else { 0 };
+        if self.idle_since.is_some() || self.busy {
+            self.intensity.learn(now, idle_ns);
+        }
     }
 
     /// Of two requests the one to serve first with the head at `position`.
