@@ -1,5 +1,7 @@
 //! Where I/O comes from: what is submitted when, and how a trace is cut and brought onto another disk.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod common;
 
 use block_types::{Bytes, Elevator, IoEvent, Knob, Nanos, Op, Phase, Sector, Sectors};

@@ -98,6 +98,7 @@ pub(crate) fn of_a_replay_are_put_in_force() -> Result<(), Failed> {
             let run_dir = text(&directory.path().join("run"));
             let daemon = tunerd()
                 .args(["run", "--device", &disk.name, "--mode", "hints", "--window", "100ms"])
+                .args(["--objective", "throughput"])
                 .args(["--strategy", strategy, "--state-dir", &state, "--run-dir", &run_dir])
                 .args(more)
                 .stdout(Stdio::null())
