@@ -20,6 +20,8 @@ const OUT: usize = 10;
 #[derive(Debug)]
 pub struct AtWork<S> {
     source: S,
+    /// So many bios are there when the piece begins: what was outstanding, which says nothing of how far a program is.
+    at_once: u64,
     /// By stream: bios to submit until it is out; `None` of strays and of those that end within the piece.
     left: Vec<Option<u64>>,
     programs: usize,
@@ -33,22 +35,23 @@ impl<S: Source> AtWork<S> {
         let from = Nanos((u128::from(piece.duration().0) * u128::from(100 - LAST_PART) / 100) as u64);
         let streams = piece.bios().iter().map(|bio| bio.stream.0 as usize + 1).max().unwrap_or(0);
         let (mut count, mut goes_on) = (vec![0_u64; streams], vec![false; streams]);
-        for bio in piece.bios() {
+        let at_once = piece.bios().partition_point(|bio| bio.at == Nanos::ZERO);
+        for bio in &piece.bios()[at_once..] {
             let stream = bio.stream.0 as usize;
             count[stream] += 1;
             goes_on[stream] |= bio.at >= from;
         }
-        let all = piece.len() as u64;
+        let all = (piece.len() - at_once) as u64;
         let left: Vec<Option<u64>> = std::iter::zip(count, goes_on)
             .map(|(count, goes_on)| {
                 (goes_on && count * 100 >= all * PROGRAM).then_some(count - count * LEFT / 100)
             })
             .collect();
         let programs = left.iter().flatten().count();
-        Self { source, left, programs, out: 0, ended: None }
+        Self { source, at_once: at_once as u64, left, programs, out: 0, ended: None }
     }
 
-    /// When the first of them were out.
+    /// When the first of them were out; `None` where all of the piece is there when it begins.
     pub const fn ended(&self) -> Option<Nanos> {
         self.ended
     }
@@ -63,6 +66,9 @@ impl<S: Source> Source for AtWork<S> {
         let before = batch.len();
         self.source.arrive(now, batch);
         for io in &batch[before..] {
+            if io.token.0 < self.at_once {
+                continue;
+            }
             let Some(Some(left)) = self.left.get_mut(io.stream.0 as usize) else { continue };
             self.out += usize::from(*left == 1);
             *left = left.saturating_sub(1);
@@ -129,7 +135,15 @@ mod tests {
     #[test]
     fn one_program_alone_ends_when_a_quarter_is_left() {
         let trace = Trace::new((0..100).map(|i| bio(i, 7)).collect());
-        assert_eq!(play(&trace, 1.0), (Some(Nanos::from_millis(74)), 75));
+        assert_eq!(play(&trace, 1.0), (Some(Nanos::from_millis(75)), 76));
         assert_eq!(play(&Trace::default(), 1.0), (None, 0));
+    }
+
+    #[test]
+    fn what_was_outstanding_when_the_piece_began_does_not_end_it() {
+        let mut bios: Vec<TraceBio> = (0..5_000).map(|_| bio(0, 7)).collect();
+        assert_eq!(play(&Trace::new(bios.clone()), 1.0), (None, 5_000));
+        bios.extend((1..=100).map(|i| bio(i, 7)));
+        assert_eq!(play(&Trace::new(bios), 1.0), (Some(Nanos::from_millis(75)), 5_075));
     }
 }

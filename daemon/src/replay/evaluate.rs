@@ -81,7 +81,7 @@ pub fn run_piece(
         Pace::Closed { time_scale } => {
             let mut source = AtWork::new(ClosedLoop::new(piece, time_scale)?, piece);
             simulate(config, disk.build()?.as_mut(), &mut source, &Run::to_the_end());
-            after_a_quarter(source.ended().unwrap_or(piece.duration()).0)
+            source.ended().map_or_else(Run::to_the_end, |ended| after_a_quarter(ended.0))
         }
         Pace::NoStall { .. } => Run::to_the_end(),
     };

@@ -129,6 +129,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         let bench = Bench { context, options, case, directory: recordings.join(index.to_string()) };
         std::fs::create_dir_all(&bench.directory)?;
         let disk = attach(&bench.spec()?)?;
+        apply(disk.name(), &Bench::base())?;
         if bench.recording()?.is_none() {
             context.say(&format!("{name}: recording for {} s", options.record_seconds));
             bench.record(&tunerd, &disk)?;
@@ -214,7 +215,6 @@ impl Bench<'_> {
     }
 
     fn record(&self, tunerd: &Tunerd, disk: &EmulatedDisk) -> Result<()> {
-        apply(disk.name(), &Self::base())?;
         let seconds = self.options.record_seconds;
         let load = self.load(disk.path(), Duration::from_secs(seconds + 5), self.options.seed).start()?;
         self.context.interrupt.sleep(RAMP)?;
