@@ -3,9 +3,10 @@
 
 use blktrace_parser::text::{blkparse, iolog, msr};
 use blktrace_parser::{
-    Action, ByteOrder, Categories, Device, Event, Format, Header, IoEvents, Merge, Options, Payload, Record,
-    RecordReader, Records, RemapOrigin, Requests,
+    Action, Arrivals, ByteOrder, Categories, Device, Event, Format, Header, IoEvents, Merge, Options,
+    Payload, Record, RecordReader, Records, RemapOrigin, Requests,
 };
+use block_types::{IoEvent, Phase};
 use proptest::prelude::*;
 
 fn order() -> impl Strategy<Value = ByteOrder> {
@@ -127,6 +128,42 @@ proptest! {
             streamed.push((record.header, record.pdu.to_vec()));
         }
         prop_assert_eq!(&streamed, &records);
+    }
+
+    #[test]
+    fn arrivals_are_the_queueings_and_any_bytes_are_read_or_refused(
+        events in prop::collection::vec(printable(), 0..40),
+        order in order(),
+        flipped in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut bytes: Vec<u8> = events.iter().flat_map(|event| event.encode(order)).collect();
+        let options = Options { format: Some(Format::Blktrace), skip_bad_lines: 0 };
+        let source = |bytes: &[u8]| std::io::Cursor::new(bytes.to_vec());
+        let key = |event: &IoEvent| (event.at, event.dev, event.sector, event.sectors, event.op, event.sync);
+        let queued = IoEvents::from_reader(source(&bytes), options).unwrap().map(Result::unwrap);
+        let mut wanted: Vec<_> = queued.filter(|event| event.phase == Phase::Queued).collect();
+        let mut arrivals = Arrivals::from_reader(source(&bytes), options).unwrap();
+        let mut found = Vec::new();
+        while let Some(event) = arrivals.next_arrival().unwrap() {
+            found.push(event);
+        }
+        wanted.sort_by_key(key);
+        found.sort_by_key(key);
+        prop_assert_eq!(found, wanted);
+        if let Some((at, value)) = flipped.filter(|_| !bytes.is_empty()) {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+            let mut arrivals = Arrivals::from_reader(source(&bytes), options).unwrap();
+            let mut errors = 0;
+            let count = std::iter::from_fn(|| loop {
+                match arrivals.next_arrival() {
+                    Ok(event) => return event,
+                    Err(_) => errors += 1,
+                }
+            })
+            .count();
+            prop_assert!(count <= events.len() && errors <= events.len(), "{count}, {errors}");
+        }
     }
 
     #[test]

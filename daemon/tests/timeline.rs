@@ -57,6 +57,36 @@ fn a_line_has_the_promised_keys_and_no_others() {
 }
 
 #[test]
+fn an_iolog_of_version_2_has_its_times_from_its_waits() {
+    // As older versions of fio write it: random reads for two seconds, a pause of three, writes in a row for one.
+    let mut log = "fio version 2 iolog\n/dev/sdx add\n/dev/sdx open\n".to_owned();
+    for number in 0..2_000_u64 {
+        let offset = number * 7_919 % 100_000 * 65_536;
+        let _ = writeln!(log, "/dev/sdx read {offset} 4096\n/dev/sdx wait 1000 0");
+    }
+    let _ = writeln!(log, "/dev/sdx wait 3000000 0");
+    for number in 0..1_000_u64 {
+        let _ = writeln!(log, "/dev/sdx write {} 4096\n/dev/sdx wait 1000 0", number * 4_096);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("v2.iolog");
+    std::fs::write(&path, log + "/dev/sdx close\n").unwrap();
+    let found = windows(&text(&path), &["--window", "500ms"]);
+    let sum = |key: &str| found.iter().filter_map(|line| line[key].as_u64()).sum::<u64>();
+    assert_eq!((sum("reads"), sum("writes")), (2_000, 1_000));
+    let class_at = |ms: u64| {
+        let at = |line: &&Value| {
+            let bound = |key: &str| line[key].as_u64().unwrap();
+            bound("start_ns") <= ms * 1_000_000 && ms * 1_000_000 < bound("end_ns")
+        };
+        found.iter().find(at).and_then(|line| line["class"].as_str())
+    };
+    assert_eq!(class_at(1_000), Some("read-random-small"), "{found:?}");
+    assert_eq!(class_at(3_500), None, "{found:?}");
+    assert_eq!(class_at(5_600), Some("write-sequential-small"), "{found:?}");
+}
+
+#[test]
 fn the_text_and_the_records_of_one_trace_give_one_timeline() {
     let relative = |mut windows: Vec<Value>| {
         let begun = windows[0]["start_ns"].as_u64().unwrap();

@@ -39,7 +39,8 @@
 //! | [`Jobs`] | as fio's jobs do: so many processes, each with so many in flight |
 //!
 //! A [`Trace`] is put together by a [`TraceBuilder`] from the events of one disk, with the process of each queueing
-//! where that is known; [`Trace::slice`] and [`Trace::fit`] cut it in time and bring it onto a disk of another size.
+//! where that is known. [`Trace::slice`] and [`Trace::part`] cut it, the latter with what was outstanding at the cut;
+//! [`Trace::fit`] brings it onto a disk of another size.
 //!
 //! # What is simulated
 //!

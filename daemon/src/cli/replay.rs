@@ -77,6 +77,10 @@ pub struct ReplayArgs {
     /// Search the scheduler's settings, fingerprint by fingerprint
     #[arg(long, conflicts_with = "compare", help_heading = "Simulation (--disk)")]
     pub tune: bool,
+    /// A knob to search; may be given several times [default: the catalogue's choice for the scheduler, without those
+    /// that stall the queue when they are lowered]
+    #[arg(long = "knob", value_name = "KNOB", requires = "tune", help_heading = "Simulation (--disk)")]
+    pub knobs: Vec<Knob>,
     /// What a setting is scored by
     #[arg(long, value_enum, requires = "tune", default_value_t, help_heading = "Simulation (--disk)")]
     pub objective: Objective,

@@ -1,5 +1,6 @@
 //! What settings are worth on a trace: simulated on the same pieces of it, so that settings compare pair by pair.
 
+use super::at_work::AtWork;
 use super::disk::SimulatedDisk;
 use crate::config::Objective;
 use block_types::Nanos;
@@ -8,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use replay::{ClosedLoop, Config, NoCompletions, NoStall, OpenLoop, Report, Run, Trace, simulate};
 use serde::Serialize;
+use std::ops::Range;
 
 /// When the bios of a trace are submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -54,12 +56,12 @@ pub fn run(
     simulated(disk, config, trace, pace, &Run::to_the_end())
 }
 
-/// Simulates the first three quarters of the time that a piece of a trace took when it was recorded, and counts from the
-/// first quarter on.
+/// Simulates a piece of a trace for as long as all of its programs are at work, and counts from a quarter of that time
+/// on: before, the write cache of a disk that was empty fills.
 ///
-/// Before that the write cache of a disk that was empty fills. To the end it would not do either: of programs that the
-/// settings favour nothing is left then, and the last stretch is work that nobody recorded. With [`Pace::NoStall`] there
-/// are no times, and the piece is simulated and counted whole.
+/// At the trace's own times ([`Pace::Open`]) that is three quarters of the time that the piece took when it was
+/// recorded: what comes late to a slow setting counts against it. With [`Pace::NoStall`] there are neither times nor
+/// programs, and the piece is simulated and counted whole.
 ///
 /// # Errors
 /// [`EvaluateError`].
@@ -69,10 +71,17 @@ pub fn run_piece(
     piece: &Trace,
     pace: Pace,
 ) -> Result<Piece, EvaluateError> {
+    let after_a_quarter = |time: u64| Run::for_time(Nanos(time / 4), Nanos((time - time / 4).max(1)));
     let run = match pace {
-        Pace::Open { time_scale } | Pace::Closed { time_scale } => {
-            let quarter = piece.duration().as_secs_f64() * time_scale.max(f64::EPSILON) / 4.0;
-            Run::for_time(Nanos((quarter * 1e9) as u64), Nanos((quarter * 2e9).max(1.0) as u64))
+        Pace::Open { time_scale } => {
+            let time = piece.duration().as_secs_f64() * time_scale.max(f64::EPSILON) * 0.75;
+            let third = Nanos((time * 1e9 / 3.0) as u64);
+            Run::for_time(third, Nanos((third.0 * 2).max(1)))
+        }
+        Pace::Closed { time_scale } => {
+            let mut source = AtWork::new(ClosedLoop::new(piece, time_scale)?, piece);
+            simulate(config, disk.build()?.as_mut(), &mut source, &Run::to_the_end());
+            source.ended().map_or_else(Run::to_the_end, |ended| after_a_quarter(ended.0))
         }
         Pace::NoStall { .. } => Run::to_the_end(),
     };
@@ -206,16 +215,20 @@ pub fn gain(control: &[Piece], child: &[Piece], objective: Objective, seed: u64)
     Some(Gain { ratio: found, lower: at(0.025)?, upper: at(0.975)?, pieces: count })
 }
 
-/// Cuts a trace into at most `count` pieces of equally many bios, of at least `least` each.
+/// Cuts a trace into at most `count` pieces of equally many bios, of at least `least` each, not counting those that were
+/// outstanding when a piece began.
 #[must_use]
 pub fn pieces(trace: &Trace, count: usize, least: usize) -> Vec<Trace> {
-    let bios = trace.bios();
-    let each = bios.len().div_ceil(count.max(1)).max(least).max(1);
-    bios.chunks(each)
-        // A last piece that is too short to be one is left out, rather than to weigh like the others.
-        .filter(|chunk| chunk.len() * 2 >= each)
-        .map(|chunk| Trace::new(chunk.to_vec()))
-        .collect()
+    let each = trace.len().div_ceil(count.max(1)).max(least).max(1);
+    places(0..trace.len(), each).map(|places| trace.part(places)).collect()
+}
+
+/// Cuts a stretch of a trace into pieces of so many bios. A last one that is too short to be one is left out, rather
+/// than to weigh like the others.
+pub(super) fn places(stretch: Range<usize>, each: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = stretch.end;
+    let pieces = stretch.step_by(each.max(1)).map(move |from| from..from.saturating_add(each).min(end));
+    pieces.filter(move |places| places.len() * 2 >= each)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Traces, and what can be done with one: simulated on a disk model, searched for settings, or replayed onto a device.
 
+pub mod at_work;
 pub mod disk;
 pub mod evaluate;
 pub mod input;

@@ -8,6 +8,7 @@ use crate::engine::{GeneMap, GeneMapError, settings_of};
 use block_types::{Elevator, Knob, KnobValue, Settings};
 use genetic::{Fitness, Genome, Moilanen, MoilanenConfig, Mutation, PoolError, Space};
 use replay::{Config, Scored, SettingError, Trace, scores};
+use schedulers::stalls_when_lowered;
 use std::collections::BTreeMap;
 
 /// Why nothing was searched.
@@ -35,6 +36,19 @@ pub enum SearchError {
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
 }
+
+/// What the user chose of the knobs.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen {
+    /// To be searched; where there are none, what is tuned by default.
+    pub wanted: Vec<Knob>,
+    /// To stay as they are.
+    pub fixed: Settings,
+}
+
+/// Why an expiry is no gene by default.
+const STALLS: &str =
+    "lowering it under load stalls the queue for as long as the difference; --knob searches it";
 
 /// What is searched for.
 #[derive(Clone, Debug)]
@@ -72,8 +86,11 @@ pub struct Tuned {
 }
 
 impl Search {
-    /// A search of the scheduler's knobs that are tuned by default and that a simulation can score; `fixed` stay as
-    /// they are.
+    /// A search of the scheduler's knobs that are tuned by default and that a simulation can score, or of `wanted` where
+    /// there are any; `fixed` stay as they are.
+    ///
+    /// By default those are left out that stall the queue when they are lowered: what is found is for a daemon that
+    /// changes settings under load, and a simulation applies them once.
     ///
     /// # Errors
     /// [`SearchError`].
@@ -82,7 +99,7 @@ impl Search {
         pace: Pace,
         objective: Objective,
         scheduler: Elevator,
-        fixed: Settings,
+        Chosen { wanted, fixed }: Chosen,
         budget: u32,
         seed: u64,
     ) -> Result<Self, SearchError> {
@@ -90,12 +107,14 @@ impl Search {
         let mut configuration = Configuration::default();
         let mut kept = Vec::new();
         for (&knob, offered) in &offer.knobs {
+            let is_wanted = if wanted.is_empty() { offered.tuned_by_default } else { wanted.contains(&knob) };
+            if !is_wanted || fixed.get(knob).is_some() {
+                continue;
+            }
             match scores(knob) {
-                Scored::Fixed { why } if offered.tuned_by_default => kept.push((knob, why)),
-                Scored::Yes if offered.tuned_by_default && fixed.get(knob).is_none() => {
-                    configuration.genetic.knobs.push(knob);
-                }
-                _ => {}
+                Scored::Fixed { why } => kept.push((knob, why)),
+                Scored::Yes if wanted.is_empty() && stalls_when_lowered(knob) => kept.push((knob, STALLS)),
+                Scored::Yes => configuration.genetic.knobs.push(knob),
             }
         }
         if configuration.genetic.knobs.is_empty() {
@@ -115,7 +134,7 @@ impl Search {
         self.space.specs().iter().map(|spec| spec.name.as_str()).collect()
     }
 
-    /// The knobs that a daemon would search and a simulation cannot score, with the reasons.
+    /// The knobs that a daemon would search and this search does not, with the reasons.
     #[must_use]
     pub fn kept(&self) -> &[(Knob, &'static str)] {
         &self.kept

@@ -1,9 +1,11 @@
 //! A trace by its fingerprints: which stretches of it are what kind of work.
 
+use super::evaluate::places;
 use block_types::{Nanos, Sectors};
 use fingerprint::{Class, Rule, Thresholds, Tracker, WindowPolicy, WindowVerdict};
 use replay::{Trace, TraceBio};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The pieces of one fingerprint.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,20 +29,20 @@ const LEAST_BIOS: usize = 1_000;
 pub fn by_fingerprint(trace: &Trace) -> BTreeMap<Class, Pieces> {
     let stretches = stretches(trace.bios());
     let mut counts: BTreeMap<Class, usize> = BTreeMap::new();
-    for (class, bios) in &stretches {
-        *counts.entry(*class).or_default() += bios.len();
+    for (class, stretch) in &stretches {
+        *counts.entry(*class).or_default() += stretch.len();
     }
     let mut found: BTreeMap<Class, Pieces> = BTreeMap::new();
     let mut open: BTreeMap<Class, usize> = BTreeMap::new();
-    for (class, bios) in stretches {
+    for (class, stretch) in stretches {
         let pieces = found.entry(class).or_default();
-        pieces.bios += bios.len() as u64;
+        pieces.bios += stretch.len() as u64;
         let all = counts.get(&class).copied().unwrap_or(0);
         let each = (all / PIECES).max(LEAST_BIOS);
-        for chunk in bios.chunks(each).filter(|chunk| chunk.len() * 2 >= each) {
+        for places in places(stretch, each) {
             let number = open.entry(class).or_default();
             let side = if number.is_multiple_of(2) { &mut pieces.training } else { &mut pieces.held_out };
-            side.push(Trace::new(chunk.to_vec()));
+            side.push(trace.part(places));
             *number += 1;
         }
     }
@@ -48,7 +50,7 @@ pub fn by_fingerprint(trace: &Trace) -> BTreeMap<Class, Pieces> {
 }
 
 /// Neighbouring windows of one fingerprint; a window without one goes to its neighbour.
-fn stretches(bios: &[TraceBio]) -> Vec<(Class, &[TraceBio])> {
+fn stretches(bios: &[TraceBio]) -> Vec<(Class, Range<usize>)> {
     let (policy, thresholds) = (WindowPolicy::default(), Thresholds::default());
     let mut tracker = Tracker::new(thresholds);
     let mut found: Vec<(Class, usize, usize)> = Vec::new();
@@ -65,7 +67,7 @@ fn stretches(bios: &[TraceBio]) -> Vec<(Class, &[TraceBio])> {
     if first < bios.len() {
         close(&mut found, tracker.take().classify(Rule::Ours, &thresholds), first, bios.len());
     }
-    found.into_iter().map(|(class, from, to)| (class, &bios[from..to])).collect()
+    found.into_iter().map(|(class, from, to)| (class, from..to)).collect()
 }
 
 fn close(found: &mut Vec<(Class, usize, usize)>, class: Option<Class>, first: usize, end: usize) {

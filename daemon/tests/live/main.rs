@@ -8,6 +8,7 @@ mod common;
 mod daemon;
 mod disk;
 mod export;
+mod hints;
 mod onto;
 mod peers;
 mod store;
@@ -73,6 +74,11 @@ fn main() {
             "a_confirmed_run_tries_under_guard_and_ends_with_every_original_back",
             looped,
             daemon::confirmed_run,
+        ),
+        (
+            "genes_of_a_replay_are_hints_that_a_daemon_puts_in_force",
+            traced,
+            hints::of_a_replay_are_put_in_force,
         ),
         ("an_exported_script_applies_and_restores_whatever_the_scheduler_was", looped, export::shell),
         ("an_exported_rule_is_one_that_udev_takes", looped.or_else(export::lacks_udev), export::udev),

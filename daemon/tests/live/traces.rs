@@ -31,7 +31,7 @@ pub(crate) fn no_tools() -> Option<&'static str> {
 }
 
 /// The tracer exists once in a machine, and other tests use it too.
-fn alone() -> Result<File, Failed> {
+pub(crate) fn alone() -> Result<File, Failed> {
     let lock = File::create("/run/blk-tracer.lock")?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     Ok(lock)

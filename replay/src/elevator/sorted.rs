@@ -1,7 +1,9 @@
 //! Requests in the order of their sectors.
 //!
-//! A sorted vector: tags bound it to some thousand entries, and up to there moving a few cache lines costs less than
-//! the nodes of a tree (`benches/`).
+//! A sorted vector. Beside a B-tree (`cargo bench -p replay --bench sorted`: a request found, taken out, looked for
+//! neighbours and put in, on a busy machine with two processors) it took 54 against 69 to 95 ns with 8 requests, 82
+//! against 124 with 64, 137 against 156 with 256, 252 against 223 with 1024, and 767 against 259 with 4096. A queue has
+//! 64 to 256 requests as a rule and 2048 at most, so the tree would win only where hardly any queue is.
 
 /// Requests by their first sector; those of equal sectors in the order of arrival.
 #[derive(Clone, Debug, Default)]

@@ -5,6 +5,10 @@
 //! submitted that long after the *replayed* completion. So a faster disk or a better setting finishes sooner, and as
 //! many bios are outstanding as in the trace.
 //!
+//! Of its program's completions a submission is taken to have waited for the latest that no other waited for, so that
+//! each completion has one successor: a disk that finishes in another order than the trace's still has as many bios
+//! outstanding. Where all are taken (a program that submits several at once, or more than before), it is the latest.
+//!
 //! What a stream submitted before its first completion keeps its time in the trace. A bio whose completion the trace
 //! does not have is nothing that others wait for.
 
@@ -82,7 +86,7 @@ fn infer(bios: &[TraceBio]) -> Vec<(u32, Nanos)> {
         .collect();
     completions.sort_unstable();
     let streams = bios.iter().map(|bio| bio.stream.0 as usize + 1).max().unwrap_or(0);
-    let mut last = vec![None; streams];
+    let mut done = vec![Done::default(); streams];
     let mut completions = completions.into_iter().peekable();
     bios.iter()
         .map(|bio| {
@@ -90,12 +94,23 @@ fn infer(bios: &[TraceBio]) -> Vec<(u32, Nanos)> {
                 // Of two at the same time the earlier one was first.
                 at < bio.at || (at == bio.at && bios[index as usize].at < bio.at)
             }) {
-                last[bios[index as usize].stream.0 as usize] = Some((at, index));
+                let done = &mut done[bios[index as usize].stream.0 as usize];
+                done.free.push((at, index));
+                done.last = Some((at, index));
             }
-            last[bio.stream.0 as usize]
-                .map_or((NOTHING, bio.at), |(at, index): (Nanos, u32)| (index, bio.at - at))
+            let done = &mut done[bio.stream.0 as usize];
+            let awaited = done.free.pop().or(done.last);
+            awaited.map_or((NOTHING, bio.at), |(at, index)| (index, bio.at - at))
         })
         .collect()
+}
+
+/// What a program has completed so far.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    last: Option<(Nanos, u32)>,
+    /// Those that no submission is taken to have waited for, by time.
+    free: Vec<(Nanos, u32)>,
 }
 
 impl Source for ClosedLoop<'_> {

@@ -3,6 +3,7 @@
 use crate::io::StreamId;
 use block_types::{Bytes, IoEvent, Nanos, Op, Phase, Sector, Sectors};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A bio of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub enum Fit {
     Refuse,
     /// What lies beyond the end begins again at the start: distances within the disk stay as they were.
     Wrap,
-    /// Places are scaled so that the trace's last sector is the disk's last; lengths stay, and so do runs of bios that
-    /// follow one another within 1 MiB.
+    /// Places are scaled so that the MiB that the trace ends in is the disk's last; lengths stay, and so do runs of bios
+    /// that follow one another within 1 MiB.
     Scale,
 }
 
@@ -54,6 +55,11 @@ pub struct Trace {
 
 /// Places keep their distance within so many sectors when a trace is scaled.
 const KEPT_TOGETHER: u64 = 2_048;
+
+/// Where the run begins that a sector lies in.
+const fn run_of(sector: u64) -> u64 {
+    sector / KEPT_TOGETHER * KEPT_TOGETHER
+}
 
 impl Trace {
     /// From bios in any order; the earliest is put at time zero.
@@ -120,6 +126,19 @@ impl Trace {
         Self::new(self.bios[first..last.max(first)].to_vec())
     }
 
+    /// The bios at these places as a trace of their own, which begins with those that were outstanding when the first of
+    /// them was submitted: else its programs would begin with nothing in flight, and a queue that is some hundred deep
+    /// takes seconds to form.
+    #[must_use]
+    pub fn part(&self, places: Range<usize>) -> Self {
+        let (before, rest) = self.bios.split_at(places.start.min(self.bios.len()));
+        let part = &rest[..places.len().min(rest.len())];
+        let Some(from) = part.first().map(|bio| bio.at) else { return Self::default() };
+        let outstanding = before.iter().filter(|bio| bio.completed.is_some_and(|at| at > from));
+        let outstanding = outstanding.map(|bio| TraceBio { at: from, ..*bio });
+        Self::new(outstanding.chain(part.iter().copied()).collect())
+    }
+
     /// Brings the trace onto a disk of `capacity`.
     ///
     /// # Errors
@@ -129,22 +148,21 @@ impl Trace {
         if last.0 <= size {
             return Ok(self);
         }
-        let place = |sector: u64, sectors: u64, at: u64| {
-            let _ = sector;
-            at.min(size.saturating_sub(sectors))
-        };
+        // The run that the trace ends in becomes the disk's last.
+        let (last_run, room) = (run_of(last.0.saturating_sub(1)), size.saturating_sub(KEPT_TOGETHER));
         for bio in &mut self.bios {
             bio.sectors = bio.sectors.min(u32::try_from(size).unwrap_or(u32::MAX));
-            let (sector, sectors) = (bio.sector.0, u64::from(bio.sectors));
-            bio.sector = Sector(match fit {
+            let sector = bio.sector.0;
+            let place = match fit {
                 Fit::Refuse => return Err(OutsideDisk { last, capacity }),
-                Fit::Wrap => place(sector, sectors, sector % size.max(1)),
+                Fit::Wrap => sector % size.max(1),
                 Fit::Scale => {
-                    let run = sector / KEPT_TOGETHER * KEPT_TOGETHER;
-                    let scaled = u128::from(run) * u128::from(size) / u128::from(last.0);
-                    place(sector, sectors, (scaled as u64 / 8 * 8).saturating_add(sector - run))
+                    let run = run_of(sector);
+                    let scaled = u128::from(run) * u128::from(room) / u128::from(last_run.max(1));
+                    (scaled as u64 / 8 * 8).saturating_add(sector - run)
                 }
-            });
+            };
+            bio.sector = Sector(place.min(size.saturating_sub(bio.sectors.into())));
         }
         Ok(self)
     }

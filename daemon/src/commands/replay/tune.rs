@@ -7,7 +7,7 @@ use crate::commands::genes::{now_unix_ms, provenance};
 use crate::commands::table::fitness;
 use crate::commands::{Failure, print_json};
 use crate::config::Objective;
-use crate::replay::search::{Search, Tuned};
+use crate::replay::search::{Chosen, Search, Tuned};
 use crate::replay::windows::{Pieces, by_fingerprint};
 use block_types::Settings;
 use fingerprint::Class;
@@ -47,7 +47,7 @@ pub(super) fn tune(args: &ReplayArgs, model: &str, out: &mut dyn Write) -> Resul
         bench.pace,
         args.objective,
         bench.scheduler,
-        args.set.iter().copied().collect(),
+        Chosen { wanted: args.knobs.clone(), fixed: args.set.iter().copied().collect() },
         args.budget,
         args.seed,
     )
@@ -156,6 +156,7 @@ fn as_json(args: &ReplayArgs, bench: &Bench, search: &Search, rows: &[Row]) -> V
                 object["best"] = json!(tuned.best);
                 object["training"] = json!(tuned.training);
                 object["held_out"] = json!(tuned.held_out);
+                object["held_out_scores"] = json!(tuned.scores);
                 object["simulated_settings"] = json!(tuned.evaluations);
             }
             object

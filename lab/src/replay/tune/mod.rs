@@ -1,12 +1,15 @@
 //! Whether what `tunerd replay --tune` finds in a trace holds on the disk that the trace is of.
 //!
 //! A load is recorded on an emulated disk under the kernel's default settings, tuned on by simulation, and run again
-//! under the kernel with the genes and without, in pairs whose order a coin decides.
+//! under the kernel with the genes and without, in pairs whose order a coin decides. Settings change while the disk is
+//! idle.
+
+mod loads;
 
 use super::kernel::apply;
-use super::load::{Direction, Order, Threads, Work, buffered, threads};
+use super::load::Threads;
 use crate::Context;
-use crate::bench::fio::{Load, Outcome};
+use crate::bench::fio::Load;
 use crate::bench::report::Report;
 use crate::bench::stats::{Estimate, bootstrap};
 use crate::bench::tunerd::{Place, Tunerd, text};
@@ -15,8 +18,10 @@ use anyhow::{Context as _, Result, ensure};
 use block_types::{Bytes, Elevator, Knob, KnobValue, Settings};
 use clap::Args;
 use disk_model::Params;
+use disk_model::hdd::WriteCache as HddWriteCache;
 use emulated_disk::{EmulatedDisk, Model, Spec};
 use kernfs::{Disk, RealKernel, Roots};
+use loads::{CASES, Case, WriteCache};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use schedulers::{Guard, GuardConfig, plan};
@@ -31,16 +36,16 @@ use trials::{Arm, Coin, centre};
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Seconds of each recording
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=3_600))]
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(5..=3_600))]
     pub record_seconds: u64,
     /// Settings that are simulated to a fingerprint
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(16..=100_000))]
     pub budget: u32,
     /// Pairs of runs with the genes and without
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(3..=1_000))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(3..=1_000))]
     pub pairs: u32,
     /// Seconds of each run, after two that are not counted
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
     /// How many commands the disk takes at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(4..=128))]
@@ -48,6 +53,9 @@ pub struct Options {
     /// Seed of the search, of the loads and of the coins
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Keep the recordings in this directory, and take those that are there
+    #[arg(long, value_name = "DIRECTORY")]
+    pub recordings: Option<PathBuf>,
 }
 
 const MODEL: &str = "hdd-7200";
@@ -59,102 +67,49 @@ const NR_REQUESTS: u64 = 256;
 const PROMISE: f64 = 0.10;
 const KEPT: f64 = 0.80;
 
-/// What a setting is scored by: `tunerd`'s own objectives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Objective {
-    Throughput,
-    Latency,
-}
-
-impl Objective {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Throughput => "throughput",
-            Self::Latency => "latency",
-        }
-    }
-
-    /// Higher is better: bytes a second, or 1/s of the mean latency of everything (of direct I/O: all of that is waited for).
-    fn score(self, work: &Work, outcome: &Outcome) -> Result<f64> {
-        let (mut bytes, mut ios, mut latency) = (0.0, 0.0, 0.0);
-        for threads in work.threads {
-            let job = outcome.job(threads.name)?;
-            for direction in [&job.read, &job.write] {
-                bytes += direction.iops * threads.block.0 as f64;
-                if threads.buffered {
-                    // Its latencies are the page cache's, and nobody waits for its bios.
-                    continue;
-                }
-                let count = direction.lat_ns.count() as f64;
-                ios += count;
-                latency += direction.lat_ns.mean().map_or(0.0, |mean| mean.0 as f64 * count);
-            }
-        }
-        let score = match self {
-            Self::Throughput => bytes,
-            Self::Latency => 1e9 * ios / latency,
-        };
-        ensure!(score.is_finite() && score > 0.0, "fio did nothing in {}", work.name);
-        Ok(score)
-    }
-}
-
-/// The loads, each with what it is tuned for.
-const LOADS: [(Work, Objective); 3] = {
-    use Direction::{Mixed, Reads, Writes};
-    use Order::{Random, Sequential};
-    [
-        (
-            Work {
-                name: "4 random readers, 1 buffered random writer",
-                threads: &[
-                    threads("readers", 4, Random, Reads, 4, 1),
-                    buffered(threads("writer", 1, Random, Writes, 4, 1)),
-                ],
-            },
-            Objective::Latency,
-        ),
-        (
-            Work {
-                name: "8 random readers of 64 KiB, 1 buffered sequential writer",
-                threads: &[
-                    threads("readers", 8, Random, Reads, 64, 1),
-                    buffered(threads("writer", 1, Sequential, Writes, 256, 1)),
-                ],
-            },
-            Objective::Latency,
-        ),
-        (
-            Work {
-                name: "random 64 KiB, 70 % reads, depth 32",
-                threads: &[threads("mixed", 1, Random, Mixed { reads_per_cent: 70 }, 64, 32)],
-            },
-            Objective::Throughput,
-        ),
-    ]
-};
-
 /// What came of one load.
 #[derive(Clone, Debug, Serialize)]
 struct Row {
     work: &'static str,
-    objective: Objective,
+    objective: &'static str,
+    write_cache: WriteCache,
+    found: Found,
+    /// Scores under the kernel, a pair a line: without the genes, with them.
+    pairs: Vec<[f64; 2]>,
+    /// With over without.
+    measured: Option<Estimate>,
+}
+
+/// What `tunerd replay --tune` says of the fingerprint that has the most bios.
+#[derive(Clone, Debug, Serialize)]
+struct Found {
     fingerprint: String,
     bios: u64,
     genes: Settings,
-    /// Best over default on held-out pieces of the trace.
-    promised: f64,
-    promised_low: f64,
-    promised_high: f64,
-    /// The same under the kernel.
-    kept: Estimate,
+    promise: Option<Promise>,
+}
+
+/// The gain over the default on the held-out pieces of the trace.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Promise {
+    ratio: f64,
+    lower: f64,
+    upper: f64,
+    pieces: u64,
+    /// The scores behind it: of the default, of the genes.
+    scores: [f64; 2],
 }
 
 impl Row {
-    /// The kernel's gain as a share of the simulation's.
-    fn share(&self) -> f64 {
-        (self.kept.value - 1.0) / (self.promised - 1.0)
+    /// The kernel's gain as a share of the simulation's, where that promised one.
+    fn share(&self) -> Option<f64> {
+        let (promise, measured) = (self.found.promise?, self.measured.as_ref()?);
+        (promise.ratio > 1.0).then(|| (measured.value - 1.0) / (promise.ratio - 1.0))
+    }
+
+    /// The promise, if it is held to account.
+    fn promised(&self) -> Option<Promise> {
+        self.found.promise.filter(|promise| promise.ratio >= 1.0 + PROMISE)
     }
 }
 
@@ -165,24 +120,27 @@ impl Row {
 /// Where no disk can be emulated, without fio, tracefs or a `tunerd`, or on an interrupt.
 pub fn run(context: &Context, options: &Options) -> Result<Report> {
     ensure!(Params::named(MODEL).is_some(), "there is no disk model called {MODEL:?}");
-    let directory = tempfile::tempdir()?;
-    let tunerd = Tunerd::find(context.tunerd.as_deref(), directory.path())?;
+    let scratch = tempfile::tempdir()?;
+    let tunerd = Tunerd::find(context.tunerd.as_deref(), scratch.path())?;
+    let recordings = options.recordings.clone().unwrap_or_else(|| scratch.path().to_owned());
     let mut tuned = Vec::new();
-    for (index, (work, objective)) in LOADS.into_iter().enumerate() {
-        let name = work.name;
-        let bench =
-            Bench { context, options, work, objective, directory: directory.path().join(index.to_string()) };
+    for (index, case) in CASES.into_iter().enumerate() {
+        let name = case.work.name;
+        let bench = Bench { context, options, case, directory: recordings.join(index.to_string()) };
         std::fs::create_dir_all(&bench.directory)?;
         let disk = attach(&bench.spec()?)?;
-        context.say(&format!("{name}: recording for {} s", options.record_seconds));
-        bench.record(&tunerd, &disk)?;
-        context.say(&format!("{name}: tuning for {}", objective.name()));
+        apply(disk.name(), &Bench::base())?;
+        if bench.recording()?.is_none() {
+            context.say(&format!("{name}: recording for {} s", options.record_seconds));
+            bench.record(&tunerd, &disk)?;
+        }
+        context.say(&format!("{name}: tuning for {}", case.objective.name()));
         let found = bench.tune(&tunerd, disk.name())?;
         tuned.push((bench, disk, found));
     }
     // Recording is one at a time in a machine; the pairs are not.
     context.say(&format!("{} pairs of runs of each load", options.pairs));
-    let rows: Vec<Result<Option<Row>>> = std::thread::scope(|scope| {
+    let rows: Vec<Result<Row>> = std::thread::scope(|scope| {
         let threads: Vec<_> = tuned
             .into_iter()
             .map(|(bench, disk, found)| scope.spawn(move || bench.row(disk, found)))
@@ -190,7 +148,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
         let gone = || anyhow::anyhow!("the thread of a disk died");
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(gone()))).collect()
     });
-    let rows: Vec<Option<Row>> = rows.into_iter().collect::<Result<_>>()?;
+    let rows: Vec<Row> = rows.into_iter().collect::<Result<_>>()?;
     report(options, &rows)
 }
 
@@ -198,27 +156,48 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
 struct Bench<'a> {
     context: &'a Context,
     options: &'a Options,
-    work: Work,
-    objective: Objective,
+    case: Case,
     directory: PathBuf,
-}
-
-/// What `tunerd replay --tune` says of the fingerprint that has the most bios.
-struct Tuned {
-    fingerprint: String,
-    bios: u64,
-    genes: Settings,
-    promised: Option<(f64, f64, f64)>,
 }
 
 impl Bench<'_> {
     fn spec(&self) -> Result<Spec> {
-        let mut spec = Spec::new(Model::named(MODEL)?, SIZE);
+        let mut model = Model::named(MODEL)?;
+        if let (WriteCache::Off, Model::Disk { name, params: Params::Hdd(hdd) }) =
+            (self.case.write_cache, &mut model)
+        {
+            hdd.write_cache = HddWriteCache::WriteThrough;
+            name.push_str(" without write cache");
+        }
+        let mut spec = Spec::new(model, SIZE);
         spec.queue_depth = Some(self.options.queue_depth);
         spec.seed = self.options.seed;
         // Else the page cache would take all writes of a run, and give them to the disk in bursts.
         spec.bound_buffered_writes = Some(Bytes(32 << 20));
         Ok(spec)
+    }
+
+    /// The same disk for `tunerd replay`: a model's name, or a file of parameters.
+    fn simulated(&self) -> Result<String> {
+        match self.case.write_cache {
+            WriteCache::On => Ok(MODEL.to_owned()),
+            WriteCache::Off => {
+                let path = self.directory.join("without-write-cache.toml");
+                std::fs::write(&path, format!("base = {MODEL:?}\nwrite_cache = \"write-through\"\n"))?;
+                Ok(text(&path))
+            }
+        }
+    }
+
+    /// The base name of the recording's files, if there is one.
+    fn recording(&self) -> Result<Option<PathBuf>> {
+        for entry in std::fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            if let Some(base) = path.to_str().and_then(|path| path.strip_suffix(".blktrace.0")) {
+                return Ok(Some(PathBuf::from(base)));
+            }
+        }
+        Ok(None)
     }
 
     fn base() -> Settings {
@@ -232,11 +211,10 @@ impl Bench<'_> {
 
     fn load(&self, disk: &Path, window: Duration, seed: u64) -> Load {
         let job = |threads: &Threads| threads.job(SIZE, RAMP, window, seed);
-        Load::new(disk, self.work.threads.iter().map(job))
+        Load::new(disk, self.case.work.threads.iter().map(job))
     }
 
     fn record(&self, tunerd: &Tunerd, disk: &EmulatedDisk) -> Result<()> {
-        apply(disk.name(), &Self::base())?;
         let seconds = self.options.record_seconds;
         let load = self.load(disk.path(), Duration::from_secs(seconds + 5), self.options.seed).start()?;
         self.context.interrupt.sleep(RAMP)?;
@@ -247,16 +225,16 @@ impl Bench<'_> {
         settle(self.context, disk)
     }
 
-    fn tune(&self, tunerd: &Tunerd, disk: &str) -> Result<Tuned> {
-        let trace = text(&self.directory.join(disk));
-        let size = SIZE.0.to_string();
+    fn tune(&self, tunerd: &Tunerd, disk: &str) -> Result<Found> {
+        let trace = text(&self.recording()?.context("the recording has no files")?);
+        let (model, size) = (self.simulated()?, SIZE.0.to_string());
         let (depth, budget) = (self.options.queue_depth.to_string(), self.options.budget.to_string());
         let (seed, genes) = (self.options.seed.to_string(), text(&self.directory.join("genes.json")));
         let requests = format!("nr_requests={NR_REQUESTS}");
         let arguments = [
             &trace,
             "--disk",
-            MODEL,
+            &model,
             "--disk-size",
             &size,
             "--queue-depth",
@@ -267,7 +245,7 @@ impl Bench<'_> {
             &requests,
             "--tune",
             "--objective",
-            self.objective.name(),
+            self.case.objective.name(),
             "--budget",
             &budget,
             "--seed",
@@ -290,54 +268,61 @@ impl Bench<'_> {
         };
         // Only what was searched: the rest is in force already.
         genes.0.retain(|knob, _| knob.elevator().is_some());
-        let gain = &largest["held_out"];
-        let number = |name: &str| gain[name].as_f64();
-        let promised = match (number("ratio"), number("lower"), number("upper")) {
-            (Some(ratio), Some(lower), Some(upper)) => Some((ratio, lower, upper)),
-            _ => None,
+        let (gain, scores) = (&largest["held_out"], &largest["held_out_scores"]);
+        let promise = || {
+            Some(Promise {
+                ratio: gain["ratio"].as_f64()?,
+                lower: gain["lower"].as_f64()?,
+                upper: gain["upper"].as_f64()?,
+                pieces: gain["pieces"].as_u64()?,
+                scores: [scores[0].as_f64()?, scores[1].as_f64()?],
+            })
         };
-        let fingerprint = largest["class"].as_str().context("a fingerprint has a name")?.to_owned();
-        let bios = largest["bios"].as_u64().unwrap_or(0);
-        self.context.say(&format!("{}: {fingerprint}, promised {promised:?}, {genes}", self.work.name));
-        Ok(Tuned { fingerprint, bios, genes, promised })
+        let found = Found {
+            fingerprint: largest["class"].as_str().context("a fingerprint has a name")?.to_owned(),
+            bios: largest["bios"].as_u64().unwrap_or(0),
+            genes,
+            promise: promise(),
+        };
+        self.context.say(&format!("{}: {found:?}", self.case.work.name));
+        Ok(found)
     }
 
-    fn row(&self, disk: EmulatedDisk, tuned: Tuned) -> Result<Option<Row>> {
-        let Some((promised, promised_low, promised_high)) = tuned.promised else { return Ok(None) };
-        let log_ratios = self.pairs(&disk, &tuned.genes)?;
+    fn row(&self, disk: EmulatedDisk, found: Found) -> Result<Row> {
+        let pairs = match found.promise {
+            Some(_) => self.pairs(&disk, &found.genes)?,
+            None => Vec::new(),
+        };
         disk.detach()?;
         let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
-        let estimate = bootstrap(&log_ratios, &mut rng, centre).context("too few pairs for an interval")?;
-        let kept = Estimate {
+        let log_ratios: Vec<f64> = pairs.iter().map(|[without, with]| (with / without).ln()).collect();
+        let measured = bootstrap(&log_ratios, &mut rng, centre).map(|estimate| Estimate {
             value: estimate.value.exp(),
             low: estimate.low.exp(),
             high: estimate.high.exp(),
             count: estimate.count,
-        };
-        Ok(Some(Row {
-            work: self.work.name,
-            objective: self.objective,
-            fingerprint: tuned.fingerprint,
-            bios: tuned.bios,
-            genes: tuned.genes,
-            promised,
-            promised_low,
-            promised_high,
-            kept,
-        }))
+        });
+        Ok(Row {
+            work: self.case.work.name,
+            objective: self.case.objective.name(),
+            write_cache: self.case.write_cache,
+            found,
+            pairs,
+            measured,
+        })
     }
 
-    /// ln(with genes ⁄ without) of each pair.
-    fn pairs(&self, disk: &EmulatedDisk, genes: &Settings) -> Result<Vec<f64>> {
+    /// The scores of each pair: without the genes, with them.
+    fn pairs(&self, disk: &EmulatedDisk, genes: &Settings) -> Result<Vec<[f64; 2]>> {
         let kernel = Arc::new(RealKernel::new(Roots::live()));
-        let state = self.directory.join("state");
+        let state = self.directory.join("guard");
         let config = GuardConfig { state_dir: state.clone(), run_dir: state.clone() };
         std::fs::create_dir_all(&state)?;
         let mut guard = Guard::take(Disk::open(kernel, disk.name())?, &config)?;
         let control: Settings =
             guard.originals().iter().filter(|setting| genes.get(setting.knob).is_some()).collect();
         let coin = Coin::new(self.options.seed, 0);
-        let mut ratios = Vec::new();
+        let mut pairs = Vec::new();
         for pair in 0..self.options.pairs {
             let first = coin.first_of(pair);
             let mut scores = [0.0; 2];
@@ -349,54 +334,79 @@ impl Bench<'_> {
                 let seed = self.options.seed + 100 + u64::from(pair);
                 let load = self.load(disk.path(), Duration::from_secs(self.options.seconds), seed);
                 let outcome = load.run(&self.context.interrupt)?;
-                scores[usize::from(arm == Arm::Child)] = self.objective.score(&self.work, &outcome)?;
+                scores[usize::from(arm == Arm::Child)] =
+                    self.case.objective.score(&self.case.work, &outcome)?;
                 settle(self.context, disk)?;
             }
-            ratios.push((scores[1] / scores[0]).ln());
+            pairs.push(scores);
         }
         let restored = guard.restore();
         ensure!(restored.failed.is_empty(), "{}: {restored:?}", disk.name());
-        Ok(ratios)
+        Ok(pairs)
     }
 }
 
-fn report(options: &Options, rows: &[Option<Row>]) -> Result<Report> {
+fn report(options: &Options, rows: &[Row]) -> Result<Report> {
     let mut report = Report::new(&format!(
         "Genes that a replay found, under the kernel: emulated {MODEL} with a queue of {}",
         options.queue_depth
     ));
     let gain = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
+    let interval =
+        |value: f64, low: f64, high: f64| format!("{} [{}, {}]", gain(value), gain(low), gain(high));
+    let none = || "-".to_owned();
     report.table(
         "The gain over the default settings that the simulation promised on held-out pieces of the trace, and the \
          kernel's, with 95 % intervals",
-        &["load", "fingerprint", "objective", "promised", "measured", "kept", "genes"],
-        rows.iter().flatten().map(|row| {
+        &["load", "objective", "promised", "measured", "kept"],
+        rows.iter().map(|row| {
+            let promised = |promise: Promise| interval(promise.ratio, promise.lower, promise.upper);
+            let measured = |found: &Estimate| interval(found.value, found.low, found.high);
             [
                 row.work.to_owned(),
-                row.fingerprint.clone(),
-                row.objective.name().to_owned(),
-                format!("{} [{}, {}]", gain(row.promised), gain(row.promised_low), gain(row.promised_high)),
-                format!("{} [{}, {}]", gain(row.kept.value), gain(row.kept.low), gain(row.kept.high)),
-                if row.promised > 1.0 { format!("{:.0} %", row.share() * 100.0) } else { "-".to_owned() },
-                row.genes.to_string(),
+                row.objective.to_owned(),
+                row.found.promise.map_or_else(none, promised),
+                row.measured.as_ref().map_or_else(none, measured),
+                row.share().map_or_else(none, |share| format!("{:.0} %", share * 100.0)),
             ]
         }),
     );
-    for row in rows.iter().flatten().filter(|row| row.promised >= 1.0 + PROMISE) {
+    report.table(
+        "What these gains are of (throughput, mean latency of what is waited for, or p99 of reads): without the genes \
+         and with them, the geometric mean over the pairs for the kernel",
+        &["load", "write cache", "simulated", "kernel", "fingerprint", "genes"],
+        CASES.iter().zip(rows).map(|(case, row)| {
+            let shown = |[without, with]: [f64; 2]| {
+                format!("{} → {}", case.objective.shown(without), case.objective.shown(with))
+            };
+            let kernel = (!row.pairs.is_empty()).then(|| shown([0, 1].map(|arm| mean(&row.pairs, arm))));
+            [
+                row.work.to_owned(),
+                if row.write_cache == WriteCache::On { "on" } else { "off" }.to_owned(),
+                row.found.promise.map_or_else(none, |promise| shown(promise.scores)),
+                kernel.unwrap_or_else(none),
+                row.found.fingerprint.clone(),
+                row.found.genes.to_string(),
+            ]
+        }),
+    );
+    for row in rows.iter().filter(|row| row.promised().is_some()) {
+        let share = row.share();
         report.verdict(
             row.work,
             format!("≥ {:.0} % of the promised gain is kept", KEPT * 100.0),
-            format!("{:.0} %", row.share() * 100.0),
-            row.share() >= KEPT,
+            share.map_or_else(none, |share| format!("{:.0} %", share * 100.0)),
+            share.is_some_and(|share| share >= KEPT),
         );
     }
     report.note(format!(
-        "{} s were recorded of each load, {} settings simulated to a fingerprint, {} pairs of runs of {} s measured",
+        "{} s were recorded of each load, {} settings simulated to a fingerprint, {} pairs of runs of {} s measured, all \
+         loads at once on disks of their own",
         options.record_seconds, options.budget, options.pairs, options.seconds
     ));
     report.note(format!(
         "gains below {:.0} % are no promise that is held to account; mq-deadline with nr_requests {NR_REQUESTS} and without \
-         writeback throttling in all runs",
+         writeback throttling in all runs; settings change while the disk is idle",
         PROMISE * 100.0
     ));
     report.fact("seed", options.seed);
@@ -404,28 +414,7 @@ fn report(options: &Options, rows: &[Option<Row>]) -> Result<Report> {
     Ok(report)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn latency_is_of_reads_and_writes_together() {
-        let work = LOADS[2].0;
-        let side = |mean: f64, count: u64| {
-            format!(
-                r#"{{"total_ios": {count}, "io_bytes": 1, "iops": {count}, "clat_ns": {{"mean": 0, "N": 0}},
-                    "lat_ns": {{"mean": {mean}, "N": {count}}}}}"#
-            )
-        };
-        let text = format!(
-            r#"{{"fio version": "fio-3", "jobs": [{{"jobname": "mixed", "error": 0, "read": {}, "write": {}}}]}}"#,
-            side(1e6, 30),
-            side(9e6, 10)
-        );
-        let outcome = Outcome::parse(&text).unwrap();
-        let latency = Objective::Latency.score(&work, &outcome).unwrap();
-        assert!((latency - 1e9 / 3e6).abs() < 1e-6, "{latency}");
-        let rate = Objective::Throughput.score(&work, &outcome).unwrap();
-        assert!((rate - 40.0 * 65_536.0).abs() < 1e-6, "{rate}");
-    }
+/// The geometric mean of one side of all pairs.
+fn mean(pairs: &[[f64; 2]], arm: usize) -> f64 {
+    (pairs.iter().map(|pair| pair[arm].ln()).sum::<f64>() / pairs.len() as f64).exp()
 }
