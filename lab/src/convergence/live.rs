@@ -1,8 +1,10 @@
 //! The experiment on a device: runs of `tunerd` under the four workloads, the sweep, and held-out pairs.
 
+use super::given::Given;
 use super::journal::{Journal, Row};
 use super::measure::{Purpose, Slice};
 use super::measured::{Measured, place};
+use super::pace::Pace;
 use super::plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, order};
 use super::visit::{Scheduled, Visit, visits};
 use super::workloads::Running;
@@ -25,7 +27,7 @@ use rand_chacha::ChaCha8Rng;
 use schedulers::Offer;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tunerd::engine::GeneMap;
@@ -47,43 +49,43 @@ const SIZE: Bytes = Bytes(16 << 30);
 pub(crate) enum Victim {
     /// Made for it, and gone with it.
     Emulated(Box<EmulatedDisk>),
-    /// Given by the user, with what its queue was.
-    Given { path: PathBuf, name: String },
+    /// Given by the user, under guard.
+    Given(Arc<Given>),
 }
 
 impl Victim {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Emulated(disk) => disk.path(),
-            Self::Given { path, .. } => path,
+            Self::Given(given) => given.path(),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Emulated(disk) => disk.name(),
-            Self::Given { name, .. } => name,
+            Self::Given(given) => given.name(),
         }
     }
 }
 
 impl Victim {
-    /// Gives it back: one that was made is gone then.
+    /// Lets go of it: one that was made is gone then, one that was given goes on to whoever needs it next.
     pub(crate) fn detach(self) -> Result<()> {
         match self {
             Self::Emulated(disk) => Ok(disk.detach()?),
-            Self::Given { .. } => Ok(()),
+            Self::Given(_) => Ok(()),
         }
     }
 }
 
 /// How to get a disk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Supply {
     /// Emulate one of this model, with a queue so deep.
     Emulate { model: Model, queue_depth: u32 },
     /// The one that was given.
-    Given { path: PathBuf, name: String },
+    Given(Arc<Given>),
 }
 
 impl Supply {
@@ -108,7 +110,7 @@ impl Supply {
             Self::Emulate { model, queue_depth } => {
                 format!("an emulated {} with a queue of {queue_depth}", model.name())
             }
-            Self::Given { path, .. } => path.display().to_string(),
+            Self::Given(given) => given.path().display().to_string(),
         }
     }
 
@@ -121,7 +123,10 @@ impl Supply {
                 let disk = EmulatedDisk::attach(&spec).context("cannot attach an emulated disk")?;
                 Victim::Emulated(Box::new(disk))
             }
-            Self::Given { path, name } => Victim::Given { path: path.clone(), name: name.clone() },
+            Self::Given(given) => {
+                given.begin_anew()?;
+                Victim::Given(Arc::clone(given))
+            }
         };
         if let Victim::Emulated(disk) = &victim {
             let queue = Queue::of(disk.name());
@@ -218,6 +223,9 @@ fn cell(
     };
     let ended = play();
     let stopped = daemon.stop();
+    if let Victim::Given(given) = &victim {
+        given.clear_up(&tunerd)?;
+    }
     match stopped {
         Ok(rest) => events.extend(rest.into_iter().filter(|event: &Value| event["event"] != "window")),
         // Why the visits ended is the better explanation where there are both.
@@ -278,36 +286,30 @@ pub(crate) fn join(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Res
     thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread panicked")))
 }
 
-/// How many settings of the catalogue's ranges, and of the paper's, the sweep tries.
-const SWEEP: [(Ranges, usize); 2] = [(Ranges::Catalogue, 32), (Ranges::Paper, 8)];
-/// Held-out pairs of each nominee.
-const HELD_OUT: usize = 10;
+/// The sweep's ranges, in their order.
+const SWEPT: [Ranges; 2] = [Ranges::Catalogue, Ranges::Paper];
 /// How many of the sweep's best are nominated, beside what the surrogate thinks best.
 const BEST_OF_SWEEP: usize = 5;
-const SETTLE: Duration = Duration::from_millis(1_000);
-const SLICE: Duration = Duration::from_millis(3_000);
 
 /// Steps of the measuring of one workload, for progress.
-pub(crate) fn steps(ranges: &[Ranges]) -> usize {
-    let sweep: usize = SWEEP.iter().filter(|(of, _)| ranges.contains(of)).map(|(_, count)| count).sum();
-    sweep + ranges.len() * (BEST_OF_SWEEP + 1) * HELD_OUT
+pub(crate) fn steps(ranges: &[Ranges], pace: &Pace) -> usize {
+    let sweep: usize = ranges.iter().map(|of| pace.sweep_of(*of)).sum();
+    sweep + ranges.len() * (BEST_OF_SWEEP + 1) * pace.held_out
 }
-
-/// Slices of the default on one disk, while nothing else runs.
-const ALONE: usize = 4;
 
 /// The default's rate on one disk alone: what the rates of several at once are compared with.
 pub(crate) fn alone(context: &Context, supply: &Supply, journal: &mut Journal) -> Result<()> {
+    let pace = journal.plan()?.pace.clone();
     for workload in HOSTILE_ORDER {
         let there = |slice: &&Slice| slice.purpose == Purpose::Alone && slice.workload == workload;
-        if journal.slices().filter(there).count() >= ALONE {
+        if journal.slices().filter(there).count() >= pace.alone {
             continue;
         }
         let victim = supply.disk(0)?;
         let (running, _) = begin(context, workload, &victim)?;
-        context.interrupt.sleep(Duration::from_secs(3))?;
-        for _ in 0..ALONE {
-            let bytes_per_s = slice(context, &victim)?;
+        context.interrupt.sleep(pace.warm_up())?;
+        for _ in 0..pace.alone {
+            let bytes_per_s = slice_of(context, &victim, pace.slice())?;
             journal.append(Row::Slice(Slice {
                 workload: workload.to_owned(),
                 purpose: Purpose::Alone,
@@ -332,10 +334,11 @@ pub(super) fn measure(
     journal: &Mutex<&mut Journal>,
     progress: &Progress,
 ) -> Result<()> {
+    let pace = lock(journal).plan()?.pace.clone();
     let victim = supply.disk(0)?;
     let mut rng = ChaCha8Rng::seed_from_u64(workload.bytes().map(u64::from).sum());
     let (mut running, _) = begin(context, workload, &victim)?;
-    context.interrupt.sleep(Duration::from_secs(3))?;
+    context.interrupt.sleep(pace.warm_up())?;
     let specs = genes.get(&Ranges::Catalogue).map(Vec::as_slice).unwrap_or_default();
     let default: Settings = defaults(specs);
     let mut pair = |settings: &Settings, purpose: Purpose, running: &mut Running| -> Result<()> {
@@ -344,8 +347,8 @@ pub(super) fn measure(
         let mut rates = [0.0; 2];
         for (settings, rate) in order.into_iter().zip(&mut rates) {
             apply(&victim, settings)?;
-            context.interrupt.sleep(SETTLE)?;
-            *rate = slice(context, &victim)?;
+            context.interrupt.sleep(pace.settle())?;
+            *rate = slice_of(context, &victim, pace.slice())?;
         }
         running.check()?;
         let [first, second] = rates;
@@ -367,8 +370,9 @@ pub(super) fn measure(
     let count = |settings: &Settings, purpose: Purpose| {
         there.iter().filter(|slice| slice.purpose == purpose && slice.settings == *settings).count()
     };
-    for (of, points) in SWEEP.iter().filter(|(of, _)| ranges.contains(of)) {
-        for settings in latin(genes.get(of).map(Vec::as_slice).unwrap_or_default(), *points) {
+    for of in SWEPT.iter().filter(|of| ranges.contains(of)) {
+        let specs = genes.get(of).map(Vec::as_slice).unwrap_or_default();
+        for settings in latin(specs, pace.sweep_of(*of)) {
             if count(&settings, Purpose::Sweep) == 0 {
                 pair(&settings, Purpose::Sweep, &mut running)?;
             }
@@ -378,7 +382,7 @@ pub(super) fn measure(
         lock(journal).slices().filter(|slice| slice.workload == workload).cloned().collect();
     let nominees: BTreeSet<Settings> =
         ranges.iter().flat_map(|of| nominees(workload, *of, genes, &swept)).collect();
-    for round in 0..HELD_OUT {
+    for round in 0..pace.held_out {
         for settings in &nominees {
             if count(settings, Purpose::HeldOut) <= round {
                 pair(settings, Purpose::HeldOut, &mut running)?;
@@ -401,6 +405,9 @@ pub(crate) fn defaults(specs: &[GeneSpec]) -> Settings {
 
 /// Puts genes in force; read-ahead last, which others reset.
 pub(crate) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
+    if let Victim::Given(given) = victim {
+        return given.apply(settings);
+    }
     let queue = Queue::of(victim.name());
     for last in [false, true] {
         for setting in settings.iter().filter(|setting| (setting.knob == Knob::ReadAheadKb) == last) {
@@ -411,11 +418,6 @@ pub(crate) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Bytes a second over one slice of the sweep.
-fn slice(context: &Context, victim: &Victim) -> Result<f64> {
-    slice_of(context, victim, SLICE)
 }
 
 /// Bytes a second over a slice of this length.

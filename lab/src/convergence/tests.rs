@@ -80,8 +80,8 @@ fn only_loop_devices_are_overwritten_unasked() {
     let mut options = options(None);
     options.backend = Backend::Device;
     options.device = Some("/dev/null".into());
-    let error = given(&options).err().unwrap();
+    let error = may_be_overwritten(&options).unwrap_err();
     assert!(error.to_string().contains("--overwrite-all-data"), "{error}");
     options.device = None;
-    assert!(given(&options).is_err());
+    assert!(may_be_overwritten(&options).is_err());
 }
