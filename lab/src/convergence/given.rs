@@ -15,12 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// A `tunerd` that was killed inside a write that drains the queue holds the device until that has landed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A device under guard, with the experiment's scheduler in force.
 pub(crate) struct Given {
     path: PathBuf,
     name: String,
     /// What a run begins with: the scheduler of the experiment, and everything else as it was or came with that.
     begins_with: Settings,
+    /// Tells this disk from another that has its name later, such as a loop device that was attached anew.
+    sequence: Option<u64>,
+    places: GuardConfig,
     guard: Mutex<Option<Guard>>,
 }
 
@@ -40,6 +46,7 @@ impl Given {
         )?;
         let found = Disk::find(kernel(), &name).with_context(|| shown.to_string())?;
         found.eligibility(&found.disk.identity()?)?;
+        let sequence = found.disk.diskseq()?;
         let mut guard = Guard::take(found.disk, places).with_context(|| shown.to_string())?;
         let mut wanted = Settings::new();
         wanted.set(Knob::Scheduler, KnobValue::Elevator(SCHEDULER));
@@ -48,6 +55,8 @@ impl Given {
             path: path.to_owned(),
             name,
             begins_with: guard.current().clone(),
+            sequence,
+            places: places.clone(),
             guard: Mutex::new(Some(guard)),
         };
         // Whatever went wrong, what is written by now is put back by the drop.
@@ -65,6 +74,13 @@ impl Given {
         &self.name
     }
 
+    /// Fails where the disk has gone, or another has its name.
+    pub(crate) fn check(&self) -> Result<()> {
+        let same = Disk::open(kernel(), &self.name).and_then(|disk| disk.diskseq());
+        ensure!(same.is_ok_and(|now| now == self.sequence), "{}: the disk has gone", self.path.display());
+        Ok(())
+    }
+
     /// Everything back to what a run begins with.
     pub(crate) fn begin_anew(&self) -> Result<()> {
         self.apply(&self.begins_with)
@@ -74,6 +90,7 @@ impl Given {
     pub(crate) fn apply(&self, wanted: &Settings) -> Result<()> {
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = guard.as_mut().context("the device was given back already")?;
+        self.check()?;
         let applied = guard.apply(&plan(guard.current(), wanted))?;
         if let Some(failed) = applied.failed.first() {
             bail!("{}: {failed}", self.path.display());
@@ -92,7 +109,7 @@ impl Given {
     /// before this guard takes it for somebody else's doing.
     pub(crate) fn clear_up(&self, tunerd: &Tunerd) -> Result<()> {
         let (state, run) = (tunerd.state_dir(), tunerd.run_dir());
-        for report in restore_all(&kernel(), &state, &run, Some(&self.name), Duration::from_secs(10))? {
+        for report in restore_all(&kernel(), &state, &run, Some(&self.name), PATIENCE)? {
             ensure!(report.failed.is_empty(), "what tunerd left could not be put back: {report}");
         }
         Ok(())
@@ -102,9 +119,16 @@ impl Given {
     pub(crate) fn give_back(&self) -> Result<Option<String>> {
         let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(guard) = guard else { return Ok(None) };
-        let report = guard.restore();
-        ensure!(report.failed.is_empty(), "{report}; `tunerd restore` tries again");
-        Ok(Some(report.to_string()))
+        // From the journal, which knows whether it is still the same disk.
+        drop(guard);
+        let GuardConfig { state_dir, run_dir } = &self.places;
+        let reports = restore_all(&kernel(), state_dir, run_dir, Some(&self.name), PATIENCE)?;
+        let words = reports.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        ensure!(
+            reports.iter().all(|report| report.failed.is_empty()),
+            "{words}; `tunerd restore` tries again"
+        );
+        Ok(Some(words))
     }
 }
 
