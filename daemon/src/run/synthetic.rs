@@ -219,7 +219,7 @@ impl Source for SyntheticSource {
 /// The script of the demo: four kinds of work in the paper's hostile order, 90 s a visit.
 ///
 /// Where the optimum lies, what it brings over a SATA disk's defaults (`fifo_batch` 16, `writes_starved` 2,
-/// `front_merges` 1, `read_ahead_kb` 128) and how noisy rates are is made up after an emulated hard disk, and only over
+/// `front_merges` 1, `read_ahead_kb` 2560) and how noisy rates are is made up after an emulated hard disk, and only over
 /// the knobs that can be written at any time.
 #[must_use]
 pub fn demo_script() -> Vec<Visit> {
@@ -247,7 +247,7 @@ pub fn demo_script() -> Vec<Visit> {
             "sequential read",
             (1.0, 1.0, 256),
             1_500.0,
-            vec![(ReadAheadKb, 7_400, 0.048), (FifoBatch, 10, 0.03)],
+            vec![(ReadAheadKb, 7_400, 0.18), (FifoBatch, 10, 0.03)],
             0.13,
         ),
         visit(

@@ -263,37 +263,72 @@ fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Rep
         pace: options.pace.clone(),
     };
     let mut journal = begin(context, options, plan)?;
-    let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
-    context.say("one disk alone, to compare with");
-    live::alone(context, supply, &mut journal)?;
-    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * live::steps(&ranges, &options.pace));
-    {
-        let shared = Mutex::new(&mut journal);
-        let measure =
-            |workload: &str| live::measure(context, supply, workload, &ranges, &genes, &shared, &progress);
-        if options.at_once > 1 {
-            std::thread::scope(|scope| {
-                let measure = &measure;
-                let threads: Vec<_> =
-                    HOSTILE_ORDER.iter().map(|workload| scope.spawn(move || measure(workload))).collect();
-                let ran = live::cells(context, options, supply, &shared, &progress);
-                let measured: Vec<Result<()>> = threads.into_iter().map(live::join).collect();
-                measured.into_iter().collect::<Result<()>>().and(ran)
-            })?;
-        } else {
-            HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
-            live::cells(context, options, supply, &shared, &progress)?;
-        }
-    }
-    progress.end();
+    let ran = play(context, options, supply, &ranges, &mut journal);
+    finished(context, ran, &journal)?;
     let land = Measured::new(&genes, journal.slices());
     report::finish(journal, &land)
+}
+
+/// Everything that is not there yet.
+fn play(
+    context: &Context,
+    options: &Options,
+    supply: &Supply,
+    ranges: &[Ranges],
+    journal: &mut Journal,
+) -> Result<()> {
+    let genes = journal.plan()?.genes.clone();
+    let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
+    context.say("one disk alone, to compare with");
+    live::alone(context, supply, journal)?;
+    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * live::steps(ranges, &options.pace));
+    let shared = Mutex::new(journal);
+    let measure =
+        |workload: &str| live::measure(context, supply, workload, ranges, &genes, &shared, &progress);
+    if options.at_once > 1 {
+        std::thread::scope(|scope| {
+            let measure = &measure;
+            let threads: Vec<_> =
+                HOSTILE_ORDER.iter().map(|workload| scope.spawn(move || measure(workload))).collect();
+            let ran = live::cells(context, options, supply, &shared, &progress);
+            let measured: Vec<Result<()>> = threads.into_iter().map(live::join).collect();
+            measured.into_iter().collect::<Result<()>>().and(ran)
+        })?;
+    } else {
+        HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
+        live::cells(context, options, supply, &shared, &progress)?;
+    }
+    progress.end();
+    Ok(())
+}
+
+/// Says of a run that broke off how it is gone on with.
+fn finished(context: &Context, ran: Result<()>, journal: &Journal) -> Result<()> {
+    if let (Err(_), Some(directory)) = (&ran, journal.directory()) {
+        context.say(&format!(
+            "everything until now is kept: go on under the same options with --resume {}",
+            directory.display()
+        ));
+    }
+    ran
 }
 
 fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
     let land = Synthetic::new()?;
     let mut journal = begin(context, options, plan_of(options, &land))?;
-    known(&mut journal, &land)?;
+    let ran = play_virtually(context, options, &land, &mut journal);
+    finished(context, ran, &journal)?;
+    report::finish(journal, &land)
+}
+
+/// Everything that is not there yet.
+fn play_virtually(
+    context: &Context,
+    options: &Options,
+    land: &Synthetic,
+    journal: &mut Journal,
+) -> Result<()> {
+    known(journal, land)?;
     let todo: Vec<Cell> = options.cells().into_iter().filter(|cell| !journal.has(cell)).collect();
     let progress = Progress::new(context, todo.len());
     let scratch =
@@ -318,7 +353,7 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
             let visits = visits.with_context(|| {
                 format!("{}, {}, seed {}", cell.strategy, cell.treatment.name(), cell.seed)
             })?;
-            let judged = judge(cell, &visits, passes, &land)?;
+            let judged = judge(cell, &visits, passes, land)?;
             // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
             let is_shown = cell.seed == 1 && cell.treatment == Treatment::Recall;
             let seen = if is_shown { visits } else { Vec::new() };
@@ -327,7 +362,7 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
         }
     }
     progress.end();
-    report::finish(journal, &land)
+    Ok(())
 }
 
 fn plan_of(options: &Options, land: &Synthetic) -> Plan {

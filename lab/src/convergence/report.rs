@@ -229,10 +229,11 @@ fn device_tables(report: &mut Report, plan: &Plan, journal: &Journal) {
     }
     report.table(
         &format!(
-            "The default's rate: one disk alone, and in the pairs, beside all other disks; medians of slices of {} s",
+            "The default's rate: one disk alone, and in the pairs{}; medians of slices of {} s",
+            if plan.backend == "device" { "" } else { ", beside all other disks" },
             plan.pace.slice().as_secs_f64()
         ),
-        &["workload", "alone (MB/s)", "slices", "beside the others (MB/s)", "slices of pairs"],
+        &["workload", "alone (MB/s)", "slices", "in the pairs (MB/s)", "slices of pairs"],
         HOSTILE_ORDER.iter().map(|workload| {
             let (alone, beside) = (rates(workload, true), rates(workload, false));
             let shown = |rates: &[f64]| {
