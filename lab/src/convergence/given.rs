@@ -45,7 +45,7 @@ impl Given {
             || format!("{shown}: cannot have it alone; is it mounted, or part of another device?"),
         )?;
         let found = Disk::find(kernel(), &name).with_context(|| shown.to_string())?;
-        found.eligibility(&found.disk.identity()?)?;
+        found.eligibility(&found.disk.identity()?).with_context(|| shown.to_string())?;
         let sequence = found.disk.diskseq()?;
         let mut guard = Guard::take(found.disk, places).with_context(|| shown.to_string())?;
         let mut wanted = Settings::new();

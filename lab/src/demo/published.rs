@@ -38,7 +38,11 @@ fn brief(csv: &str) -> Option<Vec<Vec<String>>> {
 fn folded(cell: &str) -> String {
     let parts = cell.split_once(" [").and_then(|(value, rest)| Some((value, rest.split_once(']')?)));
     match parts {
-        Some((value, (interval, rest))) => format!("{value}{rest}\n[{interval}]"),
+        Some((value, (interval, rest))) => {
+            let share = rest.trim_start_matches(", ").trim_end_matches(" not").replace(" of ", "/");
+            let censored = if share.is_empty() { String::new() } else { format!(" ({share} not)") };
+            format!("{value}{censored}\n[{interval}]")
+        }
         None => cell.to_owned(),
     }
 }
@@ -80,7 +84,7 @@ pub(super) fn add(report: &mut Report) {
     };
     report.table(
         &format!(
-            "NOT this demo: the PUBLISHED run of {} on {}, mean seconds to converge",
+            "NOT this demo: the PUBLISHED run of {} on {}, mean seconds to converge (n/m not: of m visits n did not)",
             manifest.date, manifest.meta.device
         ),
         &COLUMNS.map(|(_, heading)| heading),
@@ -99,14 +103,14 @@ mod tests {
             moilanen-2006-at-once,sequential write,\"> 120.0 [120.0, 120.1], 13 of 13 not\",-,\
             \"119.5 [118.5, 120.1], 12 of 13 not\",-,\"-33.1 [-309.9, 1.3]\",\"0.4 [-0.0, 1.3]\",3,0\n";
         let rows = brief(csv).unwrap();
-        assert_eq!(rows[0][3], "119.5, 12 of 13 not\n[118.5, 120.1]");
+        assert_eq!(rows[0][3], "119.5 (12/13 not)\n[118.5, 120.1]");
         assert_eq!(rows[0][4], "-33.1\n[-309.9, 1.3]");
         let mut report = Report::new("Demo");
         report.table("Published", &COLUMNS.map(|(_, heading)| heading), rows);
         let text = report.text();
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         // Nothing of a cell was wrapped.
-        assert!(text.contains("119.5, 12 of 13 not") && text.contains("[-309.9, 1.3]"), "{text}");
+        assert!(text.contains("119.5 (12/13 not)") && text.contains("[-309.9, 1.3]"), "{text}");
     }
 
     #[test]
