@@ -182,6 +182,9 @@ pub struct GeneSpec {
     pub known_good: Option<u64>,
 }
 
+/// How far beside the scale a special value lies.
+const BESIDE: f64 = 0.25;
+
 impl GeneSpec {
     /// A gene without special values.
     #[must_use]
@@ -243,6 +246,16 @@ impl GeneSpec {
     #[must_use]
     pub fn snap(&self, value: u64) -> u64 {
         if self.is_special(value) { value } else { self.scale.snap(value) }
+    }
+
+    /// Where `value` lies: its position on the scale, 0 to 1. A special value that is not on it lies a quarter of it
+    /// beside it: off is another thing than the least.
+    #[must_use]
+    pub fn place(&self, value: u64) -> f64 {
+        if self.scale.contains(value) || !self.is_special(value) {
+            return self.scale.position(value);
+        }
+        if value < self.scale.bounds().0 { -BESIDE } else { 1.0 + BESIDE }
     }
 
     /// Child `index` of `children` in an even first generation: min + range ⁄ children × index in the knob's

@@ -9,6 +9,8 @@
 //! [`Reintroduction`] says when they go back in force: on a change of fingerprint, and only then. [`end_generation`]
 //! and [`change_now`] put the three together in the published order.
 //!
+//! A [`Surrogate`] tells from comparisons that were made what others would come to.
+//!
 //! Everything is deterministic under a seed, and the whole state can be stored and taken up again.
 //!
 //! ```
@@ -33,6 +35,7 @@
 
 mod breed;
 mod child;
+mod cholesky;
 mod config;
 mod error;
 mod exchange;
@@ -45,6 +48,7 @@ mod reintroduction;
 mod report;
 mod round;
 mod space;
+mod surrogate;
 
 pub use child::Child;
 pub use config::{ConfigError, Crossover, FirstSpread, MoilanenConfig, Mutation};
@@ -61,3 +65,4 @@ pub use reintroduction::{Reintroduce, Reintroduction, When};
 pub use report::{Best, Bred, GenerationReport};
 pub use round::{Injected, Round, change_now, end_generation};
 pub use space::{Constraint, Genome, Space};
+pub use surrogate::{Belief, Comparison, Noise, Surrogate};

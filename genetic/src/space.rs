@@ -182,6 +182,13 @@ impl Space {
         self.specs.iter().map(|spec| spec.name.clone()).zip(genome.0.iter().copied()).collect()
     }
 
+    /// Where a genome lies: the position of each gene on its scale, 0 to 1; special values that are not on it lie
+    /// beside it, on the side that they are nearer to.
+    #[must_use]
+    pub fn place(&self, genome: &Genome) -> Vec<f64> {
+        self.specs.iter().zip(&genome.0).map(|(spec, &value)| spec.place(value)).collect()
+    }
+
     /// The space without one gene and its constraints; `None` where nothing would be left.
     pub(crate) fn without(&self, gone: usize) -> Option<Self> {
         let place = |index: usize| match index.cmp(&gone) {

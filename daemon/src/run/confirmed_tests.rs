@@ -466,10 +466,9 @@ fn a_disk_that_becomes_ten_times_slower_is_learned_anew() {
     outcome.restored();
     let struck = outcome.violations().iter().filter(|violation| violation.at_ns > 200_000_000_000).count();
     assert!(struck <= 4, "{struck} candidates pay for what the disk did");
-    assert!(
-        outcome.promoted().iter().any(|told| told.at_ns > 250_000_000_000),
-        "nothing was found afterwards"
-    );
+    // What was found before still holds: the hill is where it was.
+    let gain = hill(&outcome.incumbent().expect("nothing is in force")) / hill(&outcome.before);
+    assert!(gain > 1.08, "{gain}: {:?}", outcome.promoted());
 }
 
 #[test]

@@ -3,16 +3,13 @@
 use super::judge::{Landscape, Oracle};
 use super::measure::{Purpose, Slice};
 use super::plan::Ranges;
-use super::surrogate::{Point, Surrogate};
 use crate::bench::stats::mean;
 use block_types::{Knob, Settings};
-use genetic::GeneSpec;
+use genetic::{Comparison, GeneSpec, Noise, Surrogate};
 use std::collections::BTreeMap;
 
 /// A knob dominates whose main effect explains so much of the variance over the sweep.
 pub const DOMINANT_SHARE: f64 = 0.15;
-/// Where a special value such as 0 lies, beside the scale.
-const BESIDE: f64 = -0.25;
 
 /// The landscape of one device.
 #[derive(Debug, Default)]
@@ -50,7 +47,7 @@ impl Measured {
     /// Leave-one-out error of the surrogate of a workload, as a share: 0.05 is 5 %.
     #[must_use]
     pub fn loo_error(&self, workload: &str) -> Option<f64> {
-        Some(self.works.get(workload)?.surrogate.as_ref()?.loo_error.exp_m1())
+        Some(self.works.get(workload)?.surrogate.as_ref()?.left_out_error().exp_m1())
     }
 
     /// The held-out pairs of each setting of a workload, as multiples of the default.
@@ -70,12 +67,7 @@ pub fn place(specs: &[GeneSpec], settings: &Settings) -> Vec<f64> {
     specs
         .iter()
         .map(|spec| {
-            let value = spec.name.parse().ok().and_then(|knob| settings.number(knob)).unwrap_or(spec.default);
-            if spec.is_special(value) && !spec.scale.contains(value) && value == 0 {
-                BESIDE
-            } else {
-                spec.scale.position(value)
-            }
+            spec.place(spec.name.parse().ok().and_then(|knob| settings.number(knob)).unwrap_or(spec.default))
         })
         .collect()
 }
@@ -90,19 +82,20 @@ impl Work {
                 held_out.entry(slice.settings.clone()).or_default().push(slice.log_ratio());
             }
         }
-        let mut points: Vec<Point> = all
-            .iter()
-            .map(|(settings, logs)| Point {
-                at: place(specs, settings),
-                log_worth: mean(logs).unwrap_or(0.0),
-                pairs: logs.len(),
-            })
-            .collect();
         // The default is in every pair: its worth is 1 by definition.
         let default: Vec<f64> = place(specs, &Settings::new());
-        points.push(Point { at: default, log_worth: 0.0, pairs: 1_000 });
-        let places: Vec<Vec<f64>> = points.iter().map(|point| point.at.clone()).collect();
-        let surrogate = Surrogate::fit(points, noise(&all));
+        let comparisons: Vec<Comparison> = all
+            .iter()
+            .map(|(settings, logs)| Comparison {
+                at: place(specs, settings),
+                against: default.clone(),
+                log_ratio: mean(logs).unwrap_or(0.0),
+                pairs: logs.len() as f64,
+            })
+            .collect();
+        let places: Vec<Vec<f64>> =
+            comparisons.iter().map(|known| known.at.clone()).chain([default]).collect();
+        let surrogate = Surrogate::fit(comparisons, Noise::Known(noise(&all)));
         let dominant = surrogate.as_ref().map_or_else(Vec::new, |surrogate| {
             let effects = surrogate.main_effects(&places);
             specs
@@ -151,9 +144,10 @@ impl Landscape for Measured {
     fn worth(&self, workload: &str, settings: &Settings) -> f64 {
         let Some(work) = self.works.get(workload) else { return f64::NAN };
         let specs = self.genes.get(&Ranges::Catalogue).map(Vec::as_slice).unwrap_or_default();
+        let default = place(specs, &Settings::new());
         work.surrogate
             .as_ref()
-            .map_or(f64::NAN, |surrogate| surrogate.log_worth(&place(specs, settings)).exp())
+            .map_or(f64::NAN, |surrogate| surrogate.difference(&place(specs, settings), &default).mean.exp())
     }
 
     fn oracle(&self, workload: &str, ranges: Ranges) -> Option<Oracle> {

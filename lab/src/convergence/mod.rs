@@ -20,7 +20,6 @@ pub mod plan;
 pub mod reduction;
 mod report;
 pub mod summary;
-pub mod surrogate;
 #[cfg(test)]
 mod tests;
 pub mod visit;

@@ -98,10 +98,11 @@ fn waits_for_a_sequential_process() -> Result<(), Failed> {
 
 fn ends_a_service_with_its_budget() -> Result<(), Failed> {
     let mut disk = Disk::attach(Nanos::from_millis(10), 4)?.rotational()?;
-    let job = Job::reads(Order::Sequential, Bytes(65_536), 4, SIZE);
-    let options = ["--rw=read", "--bs=64k", "--iodepth=4"];
+    // More than the disk takes at once: a queue that is found empty may be ended before its budget is.
+    let job = Job::reads(Order::Sequential, Bytes(65_536), 8, SIZE);
+    let options = ["--rw=read", "--bs=64k", "--iodepth=8"];
     let mut lengths = Vec::new();
-    for budget in [512, 2_048] {
+    for budget in [1_024, 3_072] {
         let knobs = [(Knob::MaxBudget, budget), (Knob::SliceIdleUs, 32_000), (Knob::LowLatency, 0)];
         let config = disk.set(Elevator::Bfq, &knobs)?;
         let found = turns(&mut disk, &config, &job, &options)?;
@@ -113,7 +114,7 @@ fn ends_a_service_with_its_budget() -> Result<(), Failed> {
         )?;
         lengths.push(found.sectors[0]);
     }
-    assert!(lengths[1] > 2.5 * lengths[0], "the budget makes no difference: {lengths:?}");
+    assert!(lengths[1] > 2.0 * lengths[0], "the budget makes no difference: {lengths:?}");
     Ok(())
 }
 

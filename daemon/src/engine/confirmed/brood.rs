@@ -1,14 +1,19 @@
 //! Where a campaign's candidates come from: a bred population, held to a region around the incumbent.
 
+use super::around::Around;
+use super::lessons::Lessons;
 use genetic::{FirstSpread, Fitness, Genome, Moilanen, MoilanenConfig, Mutation, PoolError, Space};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use trials::{Raced, TrustRegion};
 
 /// How often a candidate that equals another is drawn anew before its place stays empty.
 const TRIES: u32 = 40;
+/// One in so many candidates is what was bred, whatever the lessons say: they may be wrong.
+const UNGUIDED_ONE_IN: usize = 4;
+/// Mutants of each bred child, beside itself, that the lessons choose from.
+const MUTANTS: usize = 2;
 
 /// The population of one fingerprint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +29,13 @@ pub struct Candidate {
     pub genome: Genome,
     /// The child of the population.
     child: usize,
+}
+
+#[cfg(test)]
+impl Candidate {
+    pub(super) const fn new(genome: Genome, child: usize) -> Self {
+        Self { genome, child }
+    }
 }
 
 impl Brood {
@@ -63,8 +75,9 @@ impl Brood {
         self.pool.retire_gene(name)
     }
 
-    /// The candidates of campaign `number`: first what is `remembered`, then the population, each within the region
-    /// around the incumbent, none the incumbent itself and no two alike.
+    /// The candidates of campaign `number`: first what is `remembered`, then those of five times as many offspring that
+    /// the lessons promise most of, then the population as it was bred; each within the region around the incumbent,
+    /// none the incumbent itself and no two alike.
     ///
     /// What is remembered was in force before and is tried as it is, wherever it lies; behind each stands a mutant.
     pub fn candidates(
@@ -72,6 +85,7 @@ impl Brood {
         incumbent: &Genome,
         region: &TrustRegion,
         remembered: &[Genome],
+        lessons: &Lessons,
         number: u64,
     ) -> Vec<Candidate> {
         let mut rng = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -88,13 +102,20 @@ impl Brood {
         // At least half of the campaign explores.
         memory.truncate(children / 2);
         // What was never measured has nothing to breed from: the first campaign looks at all of the region.
-        let spread = match self.pool.generation() {
-            0 => around.spread(children, &mut rng),
-            _ => Vec::new(),
+        let chosen_first = match (self.pool.generation(), lessons.surrogate(&around.space)) {
+            (0, _) => around.spread(children, &mut rng),
+            (_, None) => Vec::new(),
+            (_, Some(surrogate)) => {
+                let offspring = self.offspring(&around, &mut rng);
+                let count = children - memory.len() - children / UNGUIDED_ONE_IN;
+                let picked = around.picked(&offspring, lessons.genomes(&around.space), surrogate, count);
+                // After those of memory.
+                memory.iter().cloned().chain(picked).collect()
+            }
         };
         let mut chosen: Vec<Candidate> = Vec::new();
         for child in 0..children {
-            let bred = match memory.get(child).or_else(|| spread.get(child)) {
+            let bred = match memory.get(child).or_else(|| chosen_first.get(child)) {
                 Some(genome) => Some(genome.clone()),
                 None => self.pool.child(child).map(|genome| around.bounded(genome, &mut rng)),
             };
@@ -111,6 +132,22 @@ impl Brood {
             }
         }
         chosen
+    }
+
+    /// What the lessons choose from: the population and mutants of it, mutants of the incumbent, and all of the region.
+    fn offspring(&self, around: &Around, rng: &mut StdRng) -> Vec<Genome> {
+        let count = self.pool.children().len();
+        let mut offspring = Vec::with_capacity(count * (MUTANTS + 3));
+        for child in 0..count {
+            if let Some(genome) = self.pool.child(child) {
+                let bred = around.bounded(genome, rng);
+                offspring.extend((0..MUTANTS).map(|_| around.mutant(&bred, rng)));
+                offspring.push(bred);
+            }
+            offspring.push(around.mutant(&around.incumbent, rng));
+        }
+        offspring.extend(around.spread(count, rng));
+        offspring
     }
 
     /// Breeds the next generation from what the race made of the candidates. The guard's verdict counts as the worst.
@@ -134,89 +171,6 @@ impl Brood {
             };
         }
         self.pool.finish_generation();
-    }
-}
-
-/// A region around an incumbent.
-struct Around {
-    space: Space,
-    incumbent: Genome,
-    region: TrustRegion,
-}
-
-impl Around {
-    /// Whether a gene's step is one on a scale: both values are on it, and it has distances.
-    fn slides(&self, gene: usize, value: u64) -> bool {
-        let spec = &self.space.specs()[gene];
-        let on_scale = |value: u64| !spec.is_special(value) && spec.scale.contains(value);
-        spec.scale.is_numeric() && on_scale(self.incumbent.0[gene]) && on_scale(value)
-    }
-
-    /// Steps without a distance (a switch, a special value such as 0 for off) that one candidate may take.
-    fn jumps(&self) -> usize {
-        ((self.region.radius() * self.incumbent.0.len() as f64).round() as usize).max(1)
-    }
-
-    /// The genome drawn into the region.
-    fn bounded<R: Rng>(&self, genome: &Genome, rng: &mut R) -> Genome {
-        let mut genes = genome.0.clone();
-        let mut jumping = Vec::new();
-        for (gene, value) in genes.iter_mut().enumerate() {
-            let spec = &self.space.specs()[gene];
-            let home = self.incumbent.0[gene];
-            if self.slides(gene, *value) {
-                let (from, to) = (spec.scale.position(home), spec.scale.position(*value));
-                let near = to.clamp(from - self.region.radius(), from + self.region.radius());
-                if (near - to).abs() > 1e-9 {
-                    *value = spec.scale.at(near);
-                }
-            } else if *value != home {
-                jumping.push(gene);
-            }
-        }
-        jumping.shuffle(rng);
-        for gene in jumping.into_iter().skip(self.jumps()) {
-            genes[gene] = self.incumbent.0[gene];
-        }
-        self.space.admit(&Genome(genes)).unwrap_or_else(|_length| self.incumbent.clone())
-    }
-
-    /// So many genomes all over the region: a Latin hypercube, in which every gene takes every part of its reach once.
-    fn spread<R: Rng>(&self, count: usize, rng: &mut R) -> Vec<Genome> {
-        let mut genomes = vec![self.incumbent.0.clone(); count];
-        for (gene, spec) in self.space.specs().iter().enumerate() {
-            let mut strata: Vec<usize> = (0..count).collect();
-            strata.shuffle(rng);
-            for (genes, stratum) in genomes.iter_mut().zip(strata) {
-                let share = (stratum as f64 + rng.random::<f64>()) / count as f64;
-                genes[gene] = if self.slides(gene, genes[gene]) {
-                    let reach = self.region.radius();
-                    spec.scale.at(spec.scale.position(genes[gene]) + reach * (2.0 * share - 1.0))
-                } else {
-                    spec.scale.at(share)
-                };
-            }
-        }
-        genomes.into_iter().map(|genes| self.bounded(&Genome(genes), rng)).collect()
-    }
-
-    /// `from` with one to three genes changed, within the region.
-    fn mutant<R: Rng>(&self, from: &Genome, rng: &mut R) -> Genome {
-        let mut genes = from.0.clone();
-        for _ in 0..rng.random_range(1..=3.min(genes.len())) {
-            let gene = rng.random_range(0..genes.len());
-            let spec = &self.space.specs()[gene];
-            let jumps = !spec.specials.is_empty() && rng.random_ratio(1, 8);
-            genes[gene] = if jumps {
-                spec.specials[rng.random_range(0..spec.specials.len())]
-            } else if spec.scale.is_numeric() {
-                let reach = self.region.radius();
-                spec.scale.at(spec.scale.position(genes[gene]) + rng.random_range(-reach..=reach))
-            } else {
-                spec.scale.at(rng.random::<f64>())
-            };
-        }
-        self.bounded(&Genome(genes), rng)
     }
 }
 
@@ -250,7 +204,7 @@ mod tests {
         let mut region = TrustRegion::default();
         for round in 0..20 {
             let mut brood = Brood::new(space.clone(), 12, round).unwrap();
-            let candidates = brood.candidates(&home, &region, &[], round);
+            let candidates = brood.candidates(&home, &region, &[], &Lessons::default(), round);
             assert_eq!(candidates.len(), 12, "round {round}");
             for (at, candidate) in candidates.iter().enumerate() {
                 assert_ne!(candidate.genome, home);
@@ -272,7 +226,13 @@ mod tests {
         let home = space.defaults();
         let far = Genome(vec![1, 100, 1, 2_000]);
         let mut brood = Brood::new(space, 12, 1).unwrap();
-        let candidates = brood.candidates(&home, &TrustRegion::default(), std::slice::from_ref(&far), 1);
+        let candidates = brood.candidates(
+            &home,
+            &TrustRegion::default(),
+            std::slice::from_ref(&far),
+            &Lessons::default(),
+            1,
+        );
         assert_eq!(candidates[0].genome, far);
         assert_eq!(candidates.len(), 12);
     }
@@ -281,8 +241,13 @@ mod tests {
     fn the_first_campaign_tries_every_number_far_up_and_far_down() {
         let space = space();
         let home = space.defaults();
-        let candidates =
-            Brood::new(space.clone(), 12, 3).unwrap().candidates(&home, &TrustRegion::default(), &[], 1);
+        let candidates = Brood::new(space.clone(), 12, 3).unwrap().candidates(
+            &home,
+            &TrustRegion::default(),
+            &[],
+            &Lessons::default(),
+            1,
+        );
         for gene in [0, 1] {
             let scale = &space.specs()[gene].scale;
             let steps: Vec<f64> = candidates
@@ -299,7 +264,7 @@ mod tests {
         let space = Space::new(vec![GeneSpec::new("rotational", Scale::Boolean, 0)], Vec::new()).unwrap();
         let home = space.defaults();
         let mut brood = Brood::new(space, 12, 1).unwrap();
-        let candidates = brood.candidates(&home, &TrustRegion::default(), &[], 1);
+        let candidates = brood.candidates(&home, &TrustRegion::default(), &[], &Lessons::default(), 1);
         assert_eq!(
             candidates.iter().map(|candidate| &candidate.genome).collect::<Vec<_>>(),
             [&Genome(vec![1])]
@@ -313,7 +278,8 @@ mod tests {
         let home = space.defaults();
         let mut brood = Brood::new(space.clone(), 12, 5).unwrap();
         for round in 0..6 {
-            let candidates = brood.candidates(&home, &TrustRegion::default(), &[], round);
+            let candidates =
+                brood.candidates(&home, &TrustRegion::default(), &[], &Lessons::default(), round);
             let raced: Vec<Raced> = candidates
                 .iter()
                 .map(|candidate| Raced::Measured {
@@ -323,8 +289,75 @@ mod tests {
                 .collect();
             brood.breed(&candidates, &raced);
         }
-        let late = brood.candidates(&home, &TrustRegion::default(), &[], 6);
+        let late = brood.candidates(&home, &TrustRegion::default(), &[], &Lessons::default(), 6);
         let high = late.iter().filter(|candidate| candidate.genome.0[1] > 60).count();
         assert!(high >= 5, "{high} of {}: {late:?}", late.len());
+    }
+
+    /// Rounds until a candidate lies within a twentieth of the optimum of two knobs, at most 12.
+    fn rounds_to_the_optimum(seed: u64, learns: bool) -> u32 {
+        let space = space();
+        let worth = |genome: &Genome| {
+            let place = space.place(genome);
+            -3.0 * (place[0] - 0.9).powi(2) - 3.0 * (place[1] - 0.15).powi(2)
+        };
+        let mut home = space.defaults();
+        let mut brood = Brood::new(space.clone(), 12, seed).unwrap();
+        let mut lessons = Lessons::default();
+        for round in 1..=12 {
+            let candidates =
+                brood.candidates(&home, &TrustRegion::default(), &[], &lessons, u64::from(round));
+            let raced: Vec<Raced> = candidates
+                .iter()
+                .map(|candidate| Raced::Measured {
+                    log_ratio: worth(&candidate.genome) - worth(&home),
+                    slices: 3,
+                })
+                .collect();
+            brood.breed(&candidates, &raced);
+            if learns {
+                lessons.learn(&space, &home, &candidates, &raced, &[]);
+            }
+            let best =
+                candidates.iter().max_by(|a, b| worth(&a.genome).total_cmp(&worth(&b.genome))).unwrap();
+            if worth(&best.genome) > worth(&home) {
+                home = best.genome.clone();
+            }
+            if worth(&home) > -3.0 * 0.05_f64.powi(2) {
+                return round;
+            }
+        }
+        12
+    }
+
+    #[test]
+    fn lessons_lead_to_the_optimum_sooner() {
+        let rounds = |learns| (0..8).map(|seed| rounds_to_the_optimum(seed, learns)).sum::<u32>();
+        let (with, without) = (rounds(true), rounds(false));
+        assert!(with * 4 < without * 3, "{with} rounds with lessons, {without} without");
+    }
+
+    #[test]
+    fn a_candidate_that_the_guard_took_back_is_not_looked_for_again() {
+        let space = space();
+        let home = space.defaults();
+        let mut lessons = Lessons::default();
+        let mut brood = Brood::new(space.clone(), 12, 4).unwrap();
+        // All below the default of the first gene were taken back, those above did nothing.
+        for round in 0..3 {
+            let candidates = brood.candidates(&home, &TrustRegion::default(), &[], &lessons, round);
+            let raced: Vec<Raced> = candidates
+                .iter()
+                .map(|candidate| {
+                    let below = candidate.genome.0[0] < home.0[0];
+                    if below { Raced::Struck } else { Raced::Measured { log_ratio: 0.0, slices: 3 } }
+                })
+                .collect();
+            brood.breed(&candidates, &raced);
+            lessons.learn(&space, &home, &candidates, &raced, &[]);
+        }
+        let candidates = brood.candidates(&home, &TrustRegion::default(), &[], &lessons, 3);
+        let below = candidates.iter().filter(|candidate| candidate.genome.0[0] < home.0[0]).count();
+        assert!(below <= 4, "{below} of {}: {candidates:?}", candidates.len());
     }
 }

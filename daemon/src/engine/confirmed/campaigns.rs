@@ -198,6 +198,7 @@ impl Confirmed {
         let raced = running.campaign.raced();
         let space = chapter.brood.space().clone();
         chapter.brood.breed(&running.candidates, &raced);
+        chapter.lessons.learn(&space, &chapter.home(), &running.candidates, &raced, running.campaign.tried());
         let promoted = match running.campaign.end() {
             Some(CampaignEnd::Promoted(candidate)) => {
                 let genome = running.candidates.get(candidate as usize).map(|candidate| &candidate.genome);

@@ -2,6 +2,7 @@
 
 use super::brood::{Brood, Candidate};
 use super::incumbent::{Confirmation, Incumbent, Lapsed};
+use super::lessons::Lessons;
 use super::share::DefaultTime;
 use crate::config::Config;
 use block_types::Nanos;
@@ -41,6 +42,9 @@ pub struct Chapter {
     pub lapsed: Vec<Lapsed>,
     /// Where candidates come from.
     pub brood: Brood,
+    /// What campaigns have taught. `#[serde(default)]`: earlier versions kept none.
+    #[serde(default)]
+    pub lessons: Lessons,
     /// What is being tried.
     pub running: Option<Running>,
     /// How many campaigns were begun.
@@ -73,6 +77,7 @@ impl Chapter {
             incumbent: None,
             lapsed: Vec::new(),
             brood: Brood::new(space, config.confirmed.candidates, seed)?,
+            lessons: Lessons::default(),
             running: None,
             campaigns: 0,
             region: TrustRegion::default(),
@@ -103,7 +108,8 @@ impl Chapter {
     pub fn begin(&mut self, config: &Config, remembered: &[Genome], seed: u64) -> Result<bool, TrialError> {
         self.campaigns += 1;
         let home = self.home();
-        let candidates = self.brood.candidates(&home, &self.region, remembered, self.campaigns);
+        let candidates =
+            self.brood.candidates(&home, &self.region, remembered, &self.lessons, self.campaigns);
         if candidates.is_empty() {
             return Ok(false);
         }
@@ -138,6 +144,7 @@ impl Chapter {
         self.lapsed.drain(..surplus);
         // What the campaign compares with is no longer in force.
         self.running = None;
+        self.lessons.forget();
         self.region = TrustRegion::default();
         self.back_off.reset();
         self.rest = Nanos::ZERO;

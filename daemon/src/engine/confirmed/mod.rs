@@ -12,12 +12,14 @@
 //! the campaign under way, kept so that a later visit or another process goes on from there. A slice that anything
 //! interrupts is void. Whatever happens, what is in force between slices is the incumbent.
 
+mod around;
 mod brood;
 mod campaigns;
 mod chapter;
 mod checks;
 mod gain;
 mod incumbent;
+mod lessons;
 mod saved;
 mod share;
 mod slices;
