@@ -90,6 +90,12 @@ pub struct RunArgs {
     /// How long they are in force before they are scored [default: 2s; 0s under moilanen]
     #[arg(long, value_name = "DURATION", value_parser = duration_text, help_heading = "The loop")]
     pub settle: Option<String>,
+    /// How long exploring pauses after a campaign in vain; longer each time after [default: 1m]
+    #[arg(long, value_name = "DURATION", value_parser = duration_text, help_heading = "The loop")]
+    pub pause: Option<String>,
+    /// The longest such pause [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = duration_text, help_heading = "The loop")]
+    pub pause_max: Option<String>,
     /// Children in a generation of moilanen [default: 8]
     #[arg(long, value_name = "NUMBER", help_heading = "The loop")]
     pub children: Option<u32>,

@@ -45,7 +45,11 @@ impl From<RunArgs> for RawConfig {
                 tune_scheduler: field(args.tune_scheduler.then_some(true)),
                 decay: field(args.decay),
             },
-            confirmed: RawConfirmed::default(),
+            confirmed: RawConfirmed {
+                pause: field(args.pause),
+                pause_max: field(args.pause_max),
+                ..RawConfirmed::default()
+            },
             sampler: RawSampler {
                 source: field(args.source),
                 continuous: field(args.duty.map(|duty| duty == Duty::Continuous)),

@@ -1,10 +1,7 @@
-//! The experiment on a device: runs of `tunerd` under the four workloads, the sweep, and held-out pairs.
+//! The experiment on a device: runs of `tunerd` under the four workloads.
 
 use super::given::Given;
 use super::journal::{Journal, Row};
-use super::measure::{Purpose, Slice};
-use super::measured::{Measured, place};
-use super::pace::Pace;
 use super::plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, order};
 use super::visit::{Scheduled, Visit, visits};
 use super::workloads::Running;
@@ -21,12 +18,9 @@ use disk_model::hdd::WriteCache;
 use emulated_disk::{EmulatedDisk, Model, Spec};
 use genetic::GeneSpec;
 use kernfs::{Disk, Kernel, RealKernel, Roots};
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use schedulers::Offer;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -286,112 +280,6 @@ pub(crate) fn join(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Res
     thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread panicked")))
 }
 
-/// The sweep's ranges, in their order.
-const SWEPT: [Ranges; 2] = [Ranges::Catalogue, Ranges::Paper];
-/// How many of the sweep's best are nominated, beside what the surrogate thinks best.
-const BEST_OF_SWEEP: usize = 5;
-
-/// Steps of the measuring of one workload, for progress.
-pub(crate) fn steps(ranges: &[Ranges], pace: &Pace) -> usize {
-    let sweep: usize = ranges.iter().map(|of| pace.sweep_of(*of)).sum();
-    sweep + ranges.len() * (BEST_OF_SWEEP + 1) * pace.held_out
-}
-
-/// The default's rate on one disk alone: what the rates of several at once are compared with.
-pub(crate) fn alone(context: &Context, supply: &Supply, journal: &mut Journal) -> Result<()> {
-    let pace = journal.plan()?.pace.clone();
-    for workload in HOSTILE_ORDER {
-        let there = |slice: &&Slice| slice.purpose == Purpose::Alone && slice.workload == workload;
-        if journal.slices().filter(there).count() >= pace.alone {
-            continue;
-        }
-        let victim = supply.disk(0)?;
-        let (running, _) = begin(context, workload, &victim)?;
-        context.interrupt.sleep(pace.warm_up())?;
-        for _ in 0..pace.alone {
-            let bytes_per_s = slice_of(context, &victim, pace.slice())?;
-            journal.append(Row::Slice(Slice {
-                workload: workload.to_owned(),
-                purpose: Purpose::Alone,
-                settings: Settings::new(),
-                bytes_per_s,
-                default_bytes_per_s: bytes_per_s,
-                default_first: true,
-            }))?;
-        }
-        running.stop()?;
-    }
-    Ok(())
-}
-
-/// Sweeps the knobs under one workload, nominates, and takes held-out pairs of the nominees against the default.
-pub(super) fn measure(
-    context: &Context,
-    supply: &Supply,
-    workload: &str,
-    ranges: &[Ranges],
-    genes: &BTreeMap<Ranges, Vec<GeneSpec>>,
-    journal: &Mutex<&mut Journal>,
-    progress: &Progress,
-) -> Result<()> {
-    let pace = lock(journal).plan()?.pace.clone();
-    let victim = supply.disk(0)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(workload.bytes().map(u64::from).sum());
-    let (mut running, _) = begin(context, workload, &victim)?;
-    context.interrupt.sleep(pace.warm_up())?;
-    let specs = genes.get(&Ranges::Catalogue).map(Vec::as_slice).unwrap_or_default();
-    let default: Settings = defaults(specs);
-    let mut pair = |settings: &Settings, purpose: Purpose, running: &mut Running| -> Result<()> {
-        let default_first = rng.random::<bool>();
-        let order = if default_first { [&default, settings] } else { [settings, &default] };
-        let mut rates = [0.0; 2];
-        for (settings, rate) in order.into_iter().zip(&mut rates) {
-            apply(&victim, settings)?;
-            context.interrupt.sleep(pace.settle())?;
-            *rate = slice_of(context, &victim, pace.slice())?;
-        }
-        running.check()?;
-        let [first, second] = rates;
-        let (bytes_per_s, default_bytes_per_s) =
-            if default_first { (second, first) } else { (first, second) };
-        lock(journal).append(Row::Slice(Slice {
-            workload: workload.to_owned(),
-            purpose,
-            settings: settings.clone(),
-            bytes_per_s,
-            default_bytes_per_s,
-            default_first,
-        }))?;
-        progress.step(workload);
-        Ok(())
-    };
-    let there: Vec<Slice> =
-        lock(journal).slices().filter(|slice| slice.workload == workload).cloned().collect();
-    let count = |settings: &Settings, purpose: Purpose| {
-        there.iter().filter(|slice| slice.purpose == purpose && slice.settings == *settings).count()
-    };
-    for of in SWEPT.iter().filter(|of| ranges.contains(of)) {
-        let specs = genes.get(of).map(Vec::as_slice).unwrap_or_default();
-        for settings in latin(specs, pace.sweep_of(*of)) {
-            if count(&settings, Purpose::Sweep) == 0 {
-                pair(&settings, Purpose::Sweep, &mut running)?;
-            }
-        }
-    }
-    let swept: Vec<Slice> =
-        lock(journal).slices().filter(|slice| slice.workload == workload).cloned().collect();
-    let nominees: BTreeSet<Settings> =
-        ranges.iter().flat_map(|of| nominees(workload, *of, genes, &swept)).collect();
-    for round in 0..pace.held_out {
-        for settings in &nominees {
-            if count(settings, Purpose::HeldOut) <= round {
-                pair(settings, Purpose::HeldOut, &mut running)?;
-            }
-        }
-    }
-    running.stop()
-}
-
 /// The default of every gene.
 pub(crate) fn defaults(specs: &[GeneSpec]) -> Settings {
     let mut settings = Settings::new();
@@ -427,79 +315,4 @@ pub(crate) fn slice_of(context: &Context, victim: &Victim, length: Duration) -> 
     let (to, after) = (monotonic(), Activity::read(victim.name())?);
     let sectors = (after.read_sectors - before.read_sectors) + (after.write_sectors - before.write_sectors);
     Ok(sectors as f64 * 512.0 / (to - from).as_secs_f64())
-}
-
-/// A Latin hypercube over the genes: every knob takes values evenly over its scale, in orders of their own.
-fn latin(specs: &[GeneSpec], points: usize) -> Vec<Settings> {
-    // The same each time: a run that is gone on with has the same plan.
-    let mut rng = ChaCha8Rng::seed_from_u64(points as u64);
-    let columns: Vec<(Knob, Vec<u64>)> = specs
-        .iter()
-        .filter_map(|spec| {
-            let mut values: Vec<u64> =
-                (0..points).map(|index| spec.scale.at((index as f64 + 0.5) / points as f64)).collect();
-            values.shuffle(&mut rng);
-            Some((spec.name.parse().ok()?, values))
-        })
-        .collect();
-    (0..points)
-        .map(|index| {
-            let mut settings = Settings::new();
-            for (knob, values) in &columns {
-                settings.set(*knob, KnobValue::Number(values[index]));
-            }
-            settings
-        })
-        .collect()
-}
-
-/// The sweep's best within the ranges, and the surrogate's.
-fn nominees(
-    workload: &str,
-    ranges: Ranges,
-    genes: &BTreeMap<Ranges, Vec<GeneSpec>>,
-    slices: &[Slice],
-) -> Vec<Settings> {
-    use super::judge::Landscape;
-    let specs = genes.get(&ranges).map(Vec::as_slice).unwrap_or_default();
-    let within = |settings: &Settings| {
-        specs.iter().all(|spec| {
-            let value = spec.name.parse().ok().and_then(|knob| settings.number(knob));
-            value.is_none_or(|value| spec.contains(value))
-        })
-    };
-    let mut swept: Vec<&Slice> =
-        slices.iter().filter(|slice| slice.purpose == Purpose::Sweep && within(&slice.settings)).collect();
-    swept.sort_by(|a, b| b.log_ratio().total_cmp(&a.log_ratio()));
-    let mut best: Vec<Settings> =
-        swept.iter().take(BEST_OF_SWEEP).map(|slice| slice.settings.clone()).collect();
-    // Only the sweep: what is nominated must not depend on the pairs that will value it.
-    let sweep_only = slices.iter().filter(|slice| slice.purpose == Purpose::Sweep);
-    let land = Measured::new(genes, sweep_only);
-    let guesses = latin(specs, 1_024);
-    let thought = guesses.iter().max_by(|a, b| land.worth(workload, a).total_cmp(&land.worth(workload, b)));
-    best.extend(thought.cloned());
-    debug_assert!(best.iter().all(|settings| place(specs, settings).len() == specs.len()));
-    best
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use genetic::Scale;
-
-    #[test]
-    fn a_latin_hypercube_uses_every_value_of_a_knob_once() {
-        let specs = [
-            GeneSpec::new("fifo_batch", Scale::Linear { min: 1, max: 8 }, 4),
-            GeneSpec::new("writes_starved", Scale::Linear { min: 1, max: 8 }, 2),
-        ];
-        let points = latin(&specs, 8);
-        let mut seen: Vec<u64> =
-            points.iter().filter_map(|settings| settings.number(Knob::FifoBatch)).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        assert!(seen.len() >= 7, "{seen:?}");
-        assert_eq!(points, latin(&specs, 8));
-    }
 }

@@ -50,6 +50,12 @@ impl Measured {
         Some(self.works.get(workload)?.surrogate.as_ref()?.left_out_error().exp_m1())
     }
 
+    /// The surrogate of a workload; `None` where there are too few slices for one.
+    #[must_use]
+    pub fn surrogate(&self, workload: &str) -> Option<&Surrogate> {
+        self.works.get(workload)?.surrogate.as_ref()
+    }
+
     /// The held-out pairs of each setting of a workload, as multiples of the default.
     #[must_use]
     pub fn held_out(&self, workload: &str) -> Vec<(&Settings, Vec<f64>)> {

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod reduction;
 mod report;
 pub mod summary;
+mod sweep;
 #[cfg(test)]
 mod tests;
 pub mod visit;
@@ -279,11 +280,11 @@ fn play(
     let genes = journal.plan()?.genes.clone();
     let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
     context.say("one disk alone, to compare with");
-    live::alone(context, supply, journal)?;
-    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * live::steps(ranges, &options.pace));
+    sweep::alone(context, supply, journal)?;
+    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * sweep::steps(ranges, &options.pace));
     let shared = Mutex::new(journal);
     let measure =
-        |workload: &str| live::measure(context, supply, workload, ranges, &genes, &shared, &progress);
+        |workload: &str| sweep::measure(context, supply, workload, ranges, &genes, &shared, &progress);
     if options.at_once > 1 {
         std::thread::scope(|scope| {
             let measure = &measure;
@@ -297,6 +298,7 @@ fn play(
         HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
         live::cells(context, options, supply, &shared, &progress)?;
     }
+    sweep::value_leaders(context, options, supply, &genes, &shared, &progress)?;
     progress.end();
     Ok(())
 }
@@ -437,6 +439,10 @@ impl Progress {
     fn step(&self, what: &str) {
         self.bar.set_message(what.to_owned());
         self.bar.inc(1);
+    }
+
+    fn more(&self, steps: usize) {
+        self.bar.inc_length(steps as u64);
     }
 
     fn end(&self) {

@@ -16,9 +16,18 @@ pub struct Pace {
     /// Settings of the paper's ranges.
     #[arg(skip = 8_usize)]
     pub sweep_of_paper: usize,
+    /// Settings after those, each where the surrogate of all before it expects most, so that the oracle is one of them.
+    #[arg(skip = 16_usize)]
+    pub promising: usize,
     /// emulated, device: held-out pairs of each nominee
     #[arg(long, default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(4..=1_024))]
     pub held_out: usize,
+    /// Of the settings that led for longest, how many are valued by pairs of their own.
+    #[arg(skip = 32_usize)]
+    pub leaders: usize,
+    /// Held-out pairs of each of them.
+    #[arg(skip = 4_usize)]
+    pub leader_pairs: usize,
     /// Slices of the default on one disk, while nothing else runs.
     #[arg(skip = 4_usize)]
     pub alone: usize,
@@ -38,7 +47,10 @@ impl Default for Pace {
         Self {
             sweep: 32,
             sweep_of_paper: 8,
+            promising: 16,
             held_out: 10,
+            leaders: 32,
+            leader_pairs: 4,
             alone: 4,
             warm_up_ms: 3_000,
             settle_ms: 1_000,

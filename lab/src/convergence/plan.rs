@@ -33,7 +33,14 @@ enum Search {
     /// The genetic library, by a rule for the fingerprint and with a moment at which stored genes come back.
     Moilanen { rule: &'static str, reintroduce: &'static str },
     /// Guarded, paired trials.
-    Confirmed { slice: &'static str, settle: &'static str },
+    Confirmed { slice: &'static str, settle: &'static str, pauses: Pauses },
+}
+
+/// How long exploring rests after campaigns in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pauses {
+    first: &'static str,
+    longest: &'static str,
 }
 
 /// A way to search, with everything that makes it that way spelt out: defaults may change.
@@ -82,14 +89,22 @@ pub const STRATEGIES: [Strategy; 6] = [
         what: "our default: settings stay only where guarded, paired trials have confirmed them; slices of 4 s after 2 s of \
                settling. What leads is the incumbent",
         ranges: Ranges::Catalogue,
-        search: Search::Confirmed { slice: "4s", settle: "2s" },
+        search: Search::Confirmed {
+            slice: "4s",
+            settle: "2s",
+            pauses: Pauses { first: "1m", longest: "1h" },
+        },
     },
     Strategy {
         name: "confirmed-short",
-        what: "our default with slices of 1 s after 0.5 s in place of 4 s after 2 s, so that a campaign fits into a visit: \
-               settings stay only where guarded, paired trials have confirmed them, and what leads is the incumbent",
+        what: "our default with slices of 1 s after 0.5 s in place of 4 s after 2 s and pauses after campaigns in vain of 15 s \
+               to 1 min in place of 1 min to 1 h, so that campaigns fit into a visit: settings stay only where guarded, paired trials have confirmed them, and what leads is the incumbent",
         ranges: Ranges::Catalogue,
-        search: Search::Confirmed { slice: "1s", settle: "500ms" },
+        search: Search::Confirmed {
+            slice: "1s",
+            settle: "500ms",
+            pauses: Pauses { first: "15s", longest: "1m" },
+        },
     },
 ];
 
@@ -105,12 +120,15 @@ impl Strategy {
     pub fn arguments(&self) -> Vec<&'static str> {
         let (strategy, slice, settle, rule) = match self.search {
             Search::Moilanen { rule, .. } => ("moilanen", "2s", "0s", rule),
-            Search::Confirmed { slice, settle } => ("confirmed", slice, settle, "ours"),
+            Search::Confirmed { slice, settle, .. } => ("confirmed", slice, settle, "ours"),
         };
         let mut arguments = vec!["--strategy", strategy, "--objective", "throughput", "--slice", slice];
         arguments.extend(["--settle", settle, "--rule", rule, "--ranges", self.ranges.name()]);
-        if let Search::Moilanen { reintroduce, .. } = self.search {
-            arguments.extend(["--reintroduce", reintroduce]);
+        match self.search {
+            Search::Moilanen { reintroduce, .. } => arguments.extend(["--reintroduce", reintroduce]),
+            Search::Confirmed { pauses, .. } => {
+                arguments.extend(["--pause", pauses.first, "--pause-max", pauses.longest]);
+            }
         }
         arguments
     }

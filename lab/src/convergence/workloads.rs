@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use block_types::Bytes;
 use rustix::fs::Advice;
 use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +17,11 @@ use std::thread::JoinHandle;
 pub fn describe(workload: &str) -> &'static str {
     match workload {
         "sequential write" => {
-            "a writer of 32 KiB at depth 128 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
+            "a writer of 256 KiB at depth 32 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
              backup that is also looked into)"
         }
         "random read" => {
-            "16 random readers of 8 KiB beside a log writer of 1 MiB, at most 20 a second, direct (a database)"
+            "16 random readers of 8 KiB beside a log writer of 256 KiB, at most 80 a second, direct (a database)"
         }
         "sequential read" => {
             "6 buffered readers, each of one 32 MiB piece after another that it opens anew and drops from the page cache (copies)"
@@ -35,7 +36,19 @@ pub fn describe(workload: &str) -> &'static str {
 /// Where the writer of a sequential workload stays, so that what is stored stays small; readers are beyond.
 const WRITTEN: &str = "256m";
 
-fn load(workload: &str, device: &Path) -> Option<Load> {
+/// Where the random writer writes: 3 MiB in each hundredth of the disk, so that its seeks are those of the whole disk and
+/// what is stored of it is not.
+fn spots(device: &Path) -> Result<String> {
+    let between = (size_of(device)? / 100 >> 20).saturating_sub(3).max(1);
+    Ok(format!("zoned_abs:{}", vec![format!("1/3m:0/{between}m"); 100].join(":")))
+}
+
+fn size_of(device: &Path) -> Result<u64> {
+    let mut file = File::open(device).with_context(|| format!("cannot open {}", device.display()))?;
+    Ok(file.seek(SeekFrom::End(0))?)
+}
+
+fn load(workload: &str, device: &Path) -> Result<Load> {
     let kib = |kib: u64| Bytes(kib << 10);
     let reader = |size: Bytes, jobs: u32| {
         Job::new("readers", Rw::RandRead, size)
@@ -45,23 +58,24 @@ fn load(workload: &str, device: &Path) -> Option<Load> {
     };
     let jobs = match workload {
         "sequential write" => [
-            Job::new("writer", Rw::Write, kib(32))
-                .engine(Engine::Libaio { depth: 128 })
+            Job::new("writer", Rw::Write, kib(256))
+                .engine(Engine::Libaio { depth: 32 })
                 .option("size", WRITTEN),
             reader(kib(4), 8).iops(10),
         ],
         "random read" => {
-            [Job::new("log", Rw::Write, kib(1024)).iops(20).option("size", WRITTEN), reader(kib(8), 16)]
+            [Job::new("log", Rw::Write, kib(256)).iops(80).option("size", WRITTEN), reader(kib(8), 16)]
         }
         "random write" => [
             Job::new("writer", Rw::RandWrite, kib(4))
                 .engine(Engine::Libaio { depth: 32 })
-                .option("norandommap", "1"),
+                .option("norandommap", "1")
+                .option("random_distribution", &spots(device)?),
             reader(kib(256), 2),
         ],
-        _ => return None,
+        _ => bail!("there is no workload {workload:?}"),
     };
-    Some(Load::new(device, jobs))
+    Ok(Load::new(device, jobs))
 }
 
 /// A workload at work.
@@ -82,8 +96,7 @@ impl Running {
         if workload == "sequential read" {
             return Ok(Self::Readers(Readers::start(device)?));
         }
-        let load = load(workload, device).with_context(|| format!("there is no workload {workload:?}"))?;
-        Ok(Self::Fio(Box::new(load.start()?)))
+        Ok(Self::Fio(Box::new(load(workload, device)?.start()?)))
     }
 
     /// Fails where it has ended before its time.
@@ -123,10 +136,7 @@ const CHUNK: u64 = 256 << 10;
 
 impl Readers {
     fn start(device: &Path) -> Result<Self> {
-        let size = {
-            use std::io::{Seek, SeekFrom};
-            File::open(device)?.seek(SeekFrom::End(0))?
-        };
+        let size = size_of(device)?;
         let zone = size / (STREAMS + 1) / PIECE * PIECE;
         anyhow::ensure!(zone >= PIECE, "{}: too small for {STREAMS} readers", device.display());
         let stop = Arc::new(AtomicBool::new(false));
@@ -186,8 +196,8 @@ mod tests {
     fn every_workload_of_the_order_can_be_run() {
         for workload in HOSTILE_ORDER {
             assert_ne!(describe(workload), "unknown", "{workload}");
-            assert!(workload == "sequential read" || load(workload, Path::new("/dev/null")).is_some());
+            assert!(workload == "sequential read" || load(workload, Path::new("/dev/null")).is_ok());
         }
-        assert!(load("unheard-of", Path::new("/dev/null")).is_none());
+        assert!(load("unheard-of", Path::new("/dev/null")).is_err());
     }
 }
