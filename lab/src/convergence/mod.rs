@@ -375,7 +375,7 @@ fn plan_of(options: &Options, land: &Synthetic) -> Plan {
         visit_s: options.visit,
         workloads: HOSTILE_ORDER
             .iter()
-            .map(|name| ((*name).to_owned(), "made up: an optimum in two knobs".to_owned()))
+            .map(|name| ((*name).to_owned(), "made up: an optimum in two or three knobs, noise as on an emulated hard disk".to_owned()))
             .collect(),
         device: "SIMULATED: a fake kernel, made-up landscapes and virtual time".to_owned(),
         scheduler: "mq-deadline".to_owned(),
