@@ -366,6 +366,8 @@ fn play_virtually(
     Ok(())
 }
 
+const MADE_UP: &str = "made up: an optimum in two or three knobs, noise as on an emulated hard disk";
+
 fn plan_of(options: &Options, land: &Synthetic) -> Plan {
     Plan {
         backend: options.backend.name().to_owned(),
@@ -373,10 +375,7 @@ fn plan_of(options: &Options, land: &Synthetic) -> Plan {
         seeds: options.seeds,
         passes: usize::try_from(options.passes).unwrap_or(usize::MAX),
         visit_s: options.visit,
-        workloads: HOSTILE_ORDER
-            .iter()
-            .map(|name| ((*name).to_owned(), "made up: an optimum in two or three knobs, noise as on an emulated hard disk".to_owned()))
-            .collect(),
+        workloads: HOSTILE_ORDER.iter().map(|name| ((*name).to_owned(), MADE_UP.to_owned())).collect(),
         device: "SIMULATED: a fake kernel, made-up landscapes and virtual time".to_owned(),
         scheduler: "mq-deadline".to_owned(),
         genes: Ranges::ALL.map(|ranges| (ranges, land.genes(ranges).to_vec())).into(),

@@ -84,7 +84,8 @@ pub(super) fn add(report: &mut Report) {
     };
     report.table(
         &format!(
-            "NOT this demo: the PUBLISHED run of {} on {}, mean seconds to converge (n/m not: of m visits n did not)",
+            "NOT this demo: the PUBLISHED run of {} on {}.\n\
+             Mean seconds to converge, and their interval; n/m not: of m visits n did not converge",
             manifest.date, manifest.meta.device
         ),
         &COLUMNS.map(|(_, heading)| heading),

@@ -221,7 +221,7 @@ fn the_demo_runs_and_puts_everything_back() -> Result<(), Failed> {
     let wide: Vec<String> = report
         .text()
         .lines()
-        .filter(|line| line.contains("  ") && line.chars().count() > 120)
+        .filter(|line| line.contains("  ") && line.chars().count() > 100)
         .map(str::to_owned)
         .collect();
     assert!(wide.is_empty(), "{wide:#?}");
