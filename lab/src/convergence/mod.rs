@@ -161,11 +161,12 @@ impl Options {
         self.strategies.iter().filter_map(|name| Strategy::named(name)).collect()
     }
 
-    /// Treatments of one seed one after the other, so that an interrupted run has whole pairs.
+    /// One strategy after the other, in the order in which they were asked for, and treatments of one seed side by side:
+    /// an interrupted run has whole strategies and whole pairs.
     fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
-        for seed in 1..=self.seeds {
-            for strategy in self.strategies() {
+        for strategy in self.strategies() {
+            for seed in 1..=self.seeds {
                 for treatment in Treatment::ALL {
                     cells.push(Cell { strategy: strategy.name.to_owned(), treatment, seed });
                 }
