@@ -13,7 +13,7 @@ const COLUMNS: [(&str, &str); 5] = [
     ("workload", "workload"),
     ("none", "without memory"),
     ("warm", "with it"),
-    ("warm shorter than none (%)", "shorter by (%)"),
+    ("warm shorter than none (%)", "shorter (%)"),
 ];
 
 /// The rows, with what is shown of them.

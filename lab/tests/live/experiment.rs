@@ -33,7 +33,8 @@ fn context(root: &Path) -> Context {
 const PACE: Pace = Pace {
     sweep: 2,
     sweep_of_paper: 1,
-    promising: 1,
+    // So few settings make no surrogate that could expect anything.
+    promising: 0,
     held_out: 4,
     leaders: 1,
     leader_pairs: 1,
@@ -112,7 +113,7 @@ fn an_interrupted_experiment_is_gone_on_with() -> Result<(), Failed> {
             slices.keys().filter(mine).map(|key| slices[key]).collect()
         };
         assert_eq!(of(Purpose::Alone), [PACE.alone], "{workload}");
-        assert_eq!(of(Purpose::Sweep), vec![1; PACE.sweep + PACE.promising], "{workload}");
+        assert_eq!(of(Purpose::Sweep), vec![1; PACE.sweep], "{workload}");
         // What led in the runs and was no nominee has fewer.
         let held_out = of(Purpose::HeldOut);
         let whole = held_out.iter().filter(|&&pairs| pairs == PACE.held_out).count();
