@@ -4,16 +4,19 @@
 
 mod common;
 
-use block_types::{Elevator, Knob, KnobValue, Settings};
+use block_types::{Elevator, Knob, KnobValue, Setting, Settings};
 use common::{run, text};
 use fingerprint::Class;
 use genetic::{Fitness, Key, TopGenes};
 use roxmltree::{Document, ParsingOptions};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use trials::{Estimate, Verdict, Violations, VoidCounts};
 use tunerd::config::Objective;
-use tunerd::engine::{Evaluation, VoidReason};
-use tunerd::store::{ChangeRow, EvaluationRow, GenerationRow, Store};
+use tunerd::engine::{
+    Against, Confirmation, ConfirmedEntry, Evaluation, GainTold, MeasuredOn, Standing, TrialTold, VoidReason,
+};
+use tunerd::store::{ChangeRow, EvaluationRow, Finding, FindingRow, GenerationRow, Store};
 
 const START_MS: u64 = 1_795_564_800_000;
 
@@ -152,6 +155,7 @@ fn of_a_disk_there_is_its_work_its_search_and_what_it_learned() {
         "read_ahead_kb (KiB), log scale",
         "fifo_batch (requests), log scale",
         "best child of the last generation",
+        "reintroduced",
         "time since the first slice (s)",
         "nothing arrived",
         Class::ALL[0].name(),
@@ -164,6 +168,109 @@ fn of_a_disk_there_is_its_work_its_search_and_what_it_learned() {
 
     let to_standard_output = run(["report", "--device", "loop7", "--state-dir", &state, "--out", "-"]).done();
     assert_eq!(to_standard_output, page.0);
+}
+
+/// A store in which guarded trials have confirmed something for the first of two fingerprints, which then comes back.
+fn confirmed_store(directory: &Path) {
+    let (store, _) = Store::open(directory).unwrap();
+    let (device, scheduler) = ("loop7".to_owned(), "mq-deadline".to_owned());
+    let [class, other] = [Class::ALL[0], Class::ALL[5]];
+    for (index, to) in [class, other, class].into_iter().enumerate() {
+        let at_unix_ms = START_MS + index as u64 * 600_000;
+        let (device, from) = (device.clone(), None);
+        let change = ChangeRow { at_unix_ms, device, from, to, first_window_ns: 1, confirmed_ns: 2 };
+        store.append_change(&change).unwrap();
+    }
+    let estimate = Estimate { log_ratio: 0.2, lower: Some(0.1), upper: Some(0.3), pairs: 14 };
+    let found = |at_s: u64, finding: Finding| {
+        let (device, scheduler) = (device.clone(), scheduler.clone());
+        let (at_unix_ms, objective) = (START_MS + at_s * 1_000, Objective::Throughput);
+        store.append_finding(&FindingRow { at_unix_ms, device, scheduler, objective, finding }).unwrap();
+    };
+    let only = |fifo_batch: u64| -> Settings {
+        [Setting { knob: Knob::FifoBatch, value: KnobValue::Number(fifo_batch) }].into_iter().collect()
+    };
+    let told = TrialTold {
+        at_ns: 1,
+        class: Some(class),
+        campaign: 0,
+        candidate: 0,
+        settings: only(64),
+        control: only(16),
+        against: Against::Default,
+        objective: Objective::Throughput,
+        verdict: Verdict::Better,
+        estimate: Some(estimate),
+        log_evidence: 5.0,
+        alpha: 0.03,
+        slices: VoidCounts::default(),
+    };
+    found(300, Finding::Trial(told));
+    for at_s in [400, 1_500] {
+        found(
+            at_s,
+            Finding::GainCheck(GainTold {
+                at_ns: 1,
+                class: Some(class),
+                settings: only(64),
+                objective: Objective::Throughput,
+                confirmed_gain: 0.22,
+                estimate: Some(estimate),
+                default_share: Some(0.05),
+            }),
+        );
+    }
+    let genes = |fifo_batch| BTreeMap::from([("fifo_batch".to_owned(), fifo_batch)]);
+    let confirmation = Confirmation {
+        genes: genes(64),
+        control: genes(16),
+        against: Against::Default,
+        estimate: Some(estimate),
+        log_evidence: 5.0,
+        alpha: 0.03,
+        slices: VoidCounts::default(),
+        unix_ms: START_MS + 300_000,
+        default: genes(16),
+        measured_on: MeasuredOn { model: None, kernel: "6.18.5".to_owned() },
+    };
+    let entry = ConfirmedEntry {
+        standing: Standing::Confirmed,
+        confirmation: Some(confirmation),
+        over_default: Some(estimate),
+        confirmed_gain: 0.2,
+        campaigns: 3,
+        trials: 1,
+        promotions: 1,
+        slices: VoidCounts::default(),
+        violations: Violations::default(),
+        default_share: Some(0.05),
+    };
+    let entries = BTreeMap::from([(class.name().to_owned(), entry)]);
+    store.save_confirmed("loop7", "mq-deadline", "throughput", &entries, START_MS).unwrap();
+}
+
+#[test]
+fn of_a_disk_with_confirmed_settings_there_is_what_they_gained() {
+    let directory = tempfile::tempdir().unwrap();
+    confirmed_store(directory.path());
+    let (state, out) = (text(directory.path()), directory.path().join("page.html"));
+    run(["report", "--device", "loop7", "--state-dir", &state, "--out", &text(&out)]).done();
+    let page = Page::read(&out);
+    page.shows(&[
+        "What is confirmed",
+        "confirmed",
+        "fifo_batch=64",
+        "What was gained by throughput",
+        "performance (multiple of the default's)",
+        "default",
+        "a trial",
+        "reintroduced",
+        "What was put to trial",
+        "fifo_batch (requests), log scale",
+        "confirmed, else the default",
+        "time since the first change (s)",
+    ]);
+    assert_eq!(page.count("svg"), 2);
 }
 
 fn recorded(root: &Path, name: &str) -> PathBuf {

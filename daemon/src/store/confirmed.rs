@@ -7,7 +7,7 @@ use crate::config::Objective;
 use crate::engine::{CampaignEnded, ConfirmedEntry, GainTold, TrialTold, UNKNOWN, UNSTEADY, Violation};
 use fingerprint::Class;
 use genetic::Key;
-use rusqlite::params;
+use rusqlite::{ToSql, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -230,6 +230,35 @@ impl Store {
         self.findings("campaign", key, objective, limit)
     }
 
+    /// The ended trials of a device under all keys and objectives: the latest `limit`, in the order of time.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or holds what this program did not write.
+    pub fn trials_of(&self, device: &str, limit: u32) -> Result<Vec<Dated<TrialTold>>, StoreError> {
+        self.findings_of("trial", device, limit)
+    }
+
+    /// What pairs of an incumbent and the default said, of a device under all keys and objectives: the latest `limit`, in
+    /// the order of time.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or holds what this program did not write.
+    pub fn gain_checks_of(&self, device: &str, limit: u32) -> Result<Vec<Dated<GainTold>>, StoreError> {
+        self.findings_of("gain_check", device, limit)
+    }
+
+    fn findings_of<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        device: &str,
+        limit: u32,
+    ) -> Result<Vec<Dated<T>>, StoreError> {
+        let query = format!("SELECT at_unix_ms, told FROM {table} WHERE device = ? ORDER BY id DESC LIMIT ?");
+        let mut latest = self.dated(table, &query, params![device, limit])?;
+        latest.reverse();
+        Ok(latest)
+    }
+
     fn findings<T: DeserializeOwned>(
         &self,
         table: &'static str,
@@ -239,19 +268,25 @@ impl Store {
     ) -> Result<Vec<Dated<T>>, StoreError> {
         // Neither of these is a fingerprint, and a source knows one of them at most.
         let class = (![UNKNOWN, UNSTEADY].contains(&key.class.as_str())).then_some(&key.class);
-        let mut query = self
-            .connection
-            .prepare_cached(&format!(
-                "SELECT at_unix_ms, told FROM {table}
-                 WHERE device = ? AND class IS ? AND scheduler = ? AND objective = ? ORDER BY id DESC LIMIT ?"
-            ))
-            .map_err(self.error("read findings"))?;
+        let query = format!(
+            "SELECT at_unix_ms, told FROM {table}
+             WHERE device = ? AND class IS ? AND scheduler = ? AND objective = ? ORDER BY id DESC LIMIT ?"
+        );
+        self.dated(table, &query, params![key.device, class, key.scheduler, objective, limit])
+    }
+
+    fn dated<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        query: &str,
+        of: &[&dyn ToSql],
+    ) -> Result<Vec<Dated<T>>, StoreError> {
+        let error = "read findings";
+        let mut query = self.connection.prepare_cached(query).map_err(self.error(error))?;
         let rows = query
-            .query_map(params![key.device, class, key.scheduler, objective, limit], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-            })
+            .query_map(of, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(self.error("read findings"))?;
+            .map_err(self.error(error))?;
         rows.into_iter()
             .map(|(at, told)| {
                 let told = self.parse(table, &told)?;

@@ -30,10 +30,9 @@ impl Interrupt {
         Ok(Self(flag))
     }
 
-    /// One that has come already.
-    #[cfg(test)]
-    pub(crate) fn interrupted() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
+    /// Asks to end, as a signal does.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 
     /// Fails once somebody asked to end.
@@ -97,10 +96,10 @@ mod tests {
     #[test]
     fn an_interrupt_ends_a_sleep() {
         let interrupt = Interrupt::default();
-        let flag = Arc::clone(&interrupt.0);
+        let asked = interrupt.clone();
         let waker = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(30));
-            flag.store(true, Ordering::Relaxed);
+            asked.ask();
         });
         let began = Instant::now();
         assert!(interrupt.sleep(Duration::from_secs(20)).is_err());

@@ -220,6 +220,7 @@ fn fitness(plan: &Plan, cell: &Cell, visits: &[Visit], land: &dyn Landscape) -> 
         fitness: Axis::new("throughput", "× the default's", Scale::Log10),
         workload: ribbon(visits),
         reintroductions: recalls(visits),
+        children_name: "a child".to_owned(),
         children,
         lines: vec![
             series("leader", leader),

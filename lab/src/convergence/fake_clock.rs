@@ -2,6 +2,7 @@
 //! clock and disk are not. What comes of it holds for the loop, and says nothing about any disk.
 
 use super::judge::{Landscape, Oracle};
+use super::measured::DOMINANT_SHARE;
 use super::plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, order};
 use super::visit::{Scheduled, Visit, visits};
 use anyhow::{Context as _, Result, ensure};
@@ -141,9 +142,10 @@ impl Landscape for Synthetic {
     }
 
     fn dominant(&self, workload: &str) -> Vec<Knob> {
-        self.work(workload)
-            .map(|work| work.optimum.iter().map(|(knob, ..)| *knob).collect())
-            .unwrap_or_default()
+        let Some(work) = self.work(workload) else { return Vec::new() };
+        let losses = work.losses(|knob| self.originals.number(knob));
+        let whole: f64 = losses.iter().map(|(_, loss)| loss).sum();
+        losses.iter().filter(|(_, loss)| *loss >= DOMINANT_SHARE * whole).map(|(knob, _)| *knob).collect()
     }
 
     fn genes(&self, ranges: Ranges) -> &[GeneSpec] {
@@ -196,12 +198,17 @@ mod tests {
     #[test]
     fn the_landscape_has_its_optimum_where_it_says() {
         let land = Synthetic::new().unwrap();
+        // What the emulated hard disk's four oracles bring (results/runs), about.
+        for (work, gain) in HOSTILE_ORDER.into_iter().zip([0.71, 1.03, 0.35, 0.65]) {
+            let value = land.oracle(work, Ranges::Catalogue).unwrap().value;
+            assert!((value - 1.0 - gain).abs() < 0.05, "{work}: {value}");
+        }
+        assert_eq!(land.dominant("random read"), [Knob::FifoBatch, Knob::WritesStarved]);
+        assert_eq!(land.dominant("random write"), [Knob::FifoBatch]);
         for work in HOSTILE_ORDER {
             let fair = land.oracle(work, Ranges::Catalogue).unwrap();
             let literal = land.oracle(work, Ranges::Paper).unwrap();
             assert!((land.worth(work, &land.originals) - 1.0).abs() < 1e-9);
-            // Of random writes the half that write_expire would bring is out of reach: it is no gene.
-            assert!(fair.value > 1.05, "{work}: {}", fair.value);
             assert!(literal.value <= fair.value + 1e-9 && literal.value >= 1.0);
             assert!(!land.dominant(work).is_empty());
         }

@@ -2,6 +2,7 @@
 
 use super::judge::{Judged, Oracle};
 use super::measure::Slice;
+use super::pace::Pace;
 use super::plan::{Cell, Ranges};
 use super::visit::Visit;
 use anyhow::{Context as _, Result, ensure};
@@ -33,6 +34,9 @@ pub struct Plan {
     pub scheduler: String,
     /// The genes under each set of ranges.
     pub genes: BTreeMap<Ranges, Vec<GeneSpec>>,
+    /// How much is measured beside the runs. Records that do not say have the default.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// One row of the raw data.

@@ -1,5 +1,6 @@
 //! The experiment on a device: runs of `tunerd` under the four workloads.
 
+use super::given::Given;
 use super::journal::{Journal, Row};
 use super::plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, order};
 use super::visit::{Scheduled, Visit, visits};
@@ -20,7 +21,7 @@ use kernfs::{Disk, Kernel, RealKernel, Roots};
 use schedulers::Offer;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tunerd::engine::GeneMap;
@@ -42,43 +43,43 @@ const SIZE: Bytes = Bytes(16 << 30);
 pub(crate) enum Victim {
     /// Made for it, and gone with it.
     Emulated(Box<EmulatedDisk>),
-    /// Given by the user, with what its queue was.
-    Given { path: PathBuf, name: String },
+    /// Given by the user, under guard.
+    Given(Arc<Given>),
 }
 
 impl Victim {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Emulated(disk) => disk.path(),
-            Self::Given { path, .. } => path,
+            Self::Given(given) => given.path(),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Emulated(disk) => disk.name(),
-            Self::Given { name, .. } => name,
+            Self::Given(given) => given.name(),
         }
     }
 }
 
 impl Victim {
-    /// Gives it back: one that was made is gone then.
+    /// Lets go of it: one that was made is gone then, one that was given goes on to whoever needs it next.
     pub(crate) fn detach(self) -> Result<()> {
         match self {
             Self::Emulated(disk) => Ok(disk.detach()?),
-            Self::Given { .. } => Ok(()),
+            Self::Given(_) => Ok(()),
         }
     }
 }
 
 /// How to get a disk.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Supply {
     /// Emulate one of this model, with a queue so deep.
     Emulate { model: Model, queue_depth: u32 },
     /// The one that was given.
-    Given { path: PathBuf, name: String },
+    Given(Arc<Given>),
 }
 
 impl Supply {
@@ -103,7 +104,7 @@ impl Supply {
             Self::Emulate { model, queue_depth } => {
                 format!("an emulated {} with a queue of {queue_depth}", model.name())
             }
-            Self::Given { path, .. } => path.display().to_string(),
+            Self::Given(given) => given.path().display().to_string(),
         }
     }
 
@@ -116,7 +117,10 @@ impl Supply {
                 let disk = EmulatedDisk::attach(&spec).context("cannot attach an emulated disk")?;
                 Victim::Emulated(Box::new(disk))
             }
-            Self::Given { path, name } => Victim::Given { path: path.clone(), name: name.clone() },
+            Self::Given(given) => {
+                given.begin_anew()?;
+                Victim::Given(Arc::clone(given))
+            }
         };
         if let Victim::Emulated(disk) = &victim {
             let queue = Queue::of(disk.name());
@@ -213,6 +217,9 @@ fn cell(
     };
     let ended = play();
     let stopped = daemon.stop();
+    if let Victim::Given(given) = &victim {
+        given.clear_up(&tunerd)?;
+    }
     match stopped {
         Ok(rest) => events.extend(rest.into_iter().filter(|event: &Value| event["event"] != "window")),
         // Why the visits ended is the better explanation where there are both.
@@ -286,6 +293,9 @@ pub(crate) fn defaults(specs: &[GeneSpec]) -> Settings {
 
 /// Puts genes in force; read-ahead last, which others reset.
 pub(crate) fn apply(victim: &Victim, settings: &Settings) -> Result<()> {
+    if let Victim::Given(given) = victim {
+        return given.apply(settings);
+    }
     let queue = Queue::of(victim.name());
     for last in [false, true] {
         for setting in settings.iter().filter(|setting| (setting.knob == Knob::ReadAheadKb) == last) {

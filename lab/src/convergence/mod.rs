@@ -9,11 +9,13 @@
 mod charts;
 pub mod definitions;
 pub mod fake_clock;
+mod given;
 pub mod journal;
 pub mod judge;
 pub(crate) mod live;
 pub mod measure;
 pub mod measured;
+pub mod pace;
 pub mod plan;
 pub mod reduction;
 mod report;
@@ -29,14 +31,17 @@ use crate::bench::report::Report;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use fake_clock::Synthetic;
+use given::Given;
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::{Journal, Plan, Row};
 use judge::{Landscape, judge};
 use live::Supply;
 use measured::Measured;
+use pace::Pace;
 use plan::{Cell, HOSTILE_ORDER, Ranges, Strategy, Treatment};
+use schedulers::GuardConfig;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Where the loop runs.
@@ -103,12 +108,21 @@ pub struct Options {
     /// device: needed for any other than a loop device
     #[arg(long)]
     pub overwrite_all_data: bool,
+    /// device: where its settings are kept while this runs, for `tunerd restore` [default: tunerd's own]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub state_dir: Option<PathBuf>,
+    /// device: where it is locked against another tunerd [default: tunerd's own]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub run_dir: Option<PathBuf>,
     /// Go on with the record in this directory, under the same options
     #[arg(long, value_name = "DIRECTORY")]
     pub resume: Option<PathBuf>,
     /// Run nothing: make the report of the record in this directory anew
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "resume")]
     pub report: Option<PathBuf>,
+    /// How much is measured beside the runs.
+    #[command(flatten)]
+    pub pace: Pace,
 }
 
 impl Options {
@@ -127,8 +141,11 @@ impl Options {
             at_once: 1,
             device: None,
             overwrite_all_data: false,
+            state_dir: None,
+            run_dir: None,
             resume: None,
             report: None,
+            pace: Pace::default(),
         }
     }
 
@@ -175,7 +192,7 @@ pub fn run(context: &Context, options: &Options) -> Result<Report> {
             options,
             &Supply::emulated(&options.model, options.write_cache, options.queue_depth)?,
         ),
-        Backend::Device => on_disks(context, &Options { at_once: 1, ..options.clone() }, &given(options)?),
+        Backend::Device => on_given(context, options),
     }
 }
 
@@ -190,21 +207,37 @@ fn again(directory: &Path) -> Result<Report> {
     report::finish(journal, &land)
 }
 
+/// The experiment on a given device, which is left as it was found however the experiment ends.
+fn on_given(context: &Context, options: &Options) -> Result<Report> {
+    let path = may_be_overwritten(options)?;
+    let machine = tunerd::config::Config::default();
+    let places = GuardConfig {
+        state_dir: options.state_dir.clone().unwrap_or(machine.state_dir),
+        run_dir: options.run_dir.clone().unwrap_or(machine.run_dir),
+    };
+    let given = Arc::new(Given::take(&path, &places)?);
+    let report =
+        on_disks(context, &Options { at_once: 1, ..options.clone() }, &Supply::Given(Arc::clone(&given)));
+    let back = given.give_back();
+    if let Ok(Some(back)) = &back {
+        context.say(back);
+    }
+    let report = report?;
+    back?;
+    Ok(report)
+}
+
 /// The given device, if its data may be overwritten.
-fn given(options: &Options) -> Result<Supply> {
+fn may_be_overwritten(options: &Options) -> Result<PathBuf> {
     let path = options.device.clone().context("--backend device needs --device")?;
-    let name = path
-        .canonicalize()
-        .with_context(|| format!("{}: cannot be found", path.display()))?
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .context("a device has a name")?;
+    let node = path.canonicalize().with_context(|| format!("{}: cannot be found", path.display()))?;
+    let is_loop = node.file_name().is_some_and(|name| name.to_string_lossy().starts_with("loop"));
     ensure!(
-        name.starts_with("loop") || options.overwrite_all_data,
+        is_loop || options.overwrite_all_data,
         "{}: all its data would be overwritten; with --overwrite-all-data they are",
         path.display()
     );
-    Ok(Supply::Given { path, name })
+    Ok(path)
 }
 
 /// The experiment on disks: the sweep and the held-out pairs beside the runs, on disks of their own where they are made.
@@ -228,40 +261,76 @@ fn on_disks(context: &Context, options: &Options, supply: &Supply) -> Result<Rep
         device,
         scheduler: live::SCHEDULER.to_string(),
         genes: genes.clone(),
+        pace: options.pace.clone(),
     };
     let mut journal = begin(context, options, plan)?;
-    let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
-    context.say("one disk alone, to compare with");
-    sweep::alone(context, supply, &mut journal)?;
-    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * sweep::steps(&ranges));
-    {
-        let shared = Mutex::new(&mut journal);
-        let measure =
-            |workload: &str| sweep::measure(context, supply, workload, &ranges, &genes, &shared, &progress);
-        if options.at_once > 1 {
-            std::thread::scope(|scope| {
-                let measure = &measure;
-                let threads: Vec<_> =
-                    HOSTILE_ORDER.iter().map(|workload| scope.spawn(move || measure(workload))).collect();
-                let ran = live::cells(context, options, supply, &shared, &progress);
-                let measured: Vec<Result<()>> = threads.into_iter().map(live::join).collect();
-                measured.into_iter().collect::<Result<()>>().and(ran)
-            })?;
-        } else {
-            HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
-            live::cells(context, options, supply, &shared, &progress)?;
-        }
-        sweep::value_leaders(context, options, supply, &genes, &shared, &progress)?;
-    }
-    progress.end();
+    let ran = play(context, options, supply, &ranges, &mut journal);
+    finished(context, ran, &journal)?;
     let land = Measured::new(&genes, journal.slices());
     report::finish(journal, &land)
+}
+
+/// Everything that is not there yet.
+fn play(
+    context: &Context,
+    options: &Options,
+    supply: &Supply,
+    ranges: &[Ranges],
+    journal: &mut Journal,
+) -> Result<()> {
+    let genes = journal.plan()?.genes.clone();
+    let visits = options.cells().len() * usize::try_from(options.passes)? * HOSTILE_ORDER.len();
+    context.say("one disk alone, to compare with");
+    sweep::alone(context, supply, journal)?;
+    let progress = Progress::new(context, visits + HOSTILE_ORDER.len() * sweep::steps(ranges, &options.pace));
+    let shared = Mutex::new(journal);
+    let measure =
+        |workload: &str| sweep::measure(context, supply, workload, ranges, &genes, &shared, &progress);
+    if options.at_once > 1 {
+        std::thread::scope(|scope| {
+            let measure = &measure;
+            let threads: Vec<_> =
+                HOSTILE_ORDER.iter().map(|workload| scope.spawn(move || measure(workload))).collect();
+            let ran = live::cells(context, options, supply, &shared, &progress);
+            let measured: Vec<Result<()>> = threads.into_iter().map(live::join).collect();
+            measured.into_iter().collect::<Result<()>>().and(ran)
+        })?;
+    } else {
+        HOSTILE_ORDER.iter().try_for_each(|workload| measure(workload))?;
+        live::cells(context, options, supply, &shared, &progress)?;
+    }
+    sweep::value_leaders(context, options, supply, &genes, &shared, &progress)?;
+    progress.end();
+    Ok(())
+}
+
+/// Says of a run that broke off how it is gone on with.
+fn finished(context: &Context, ran: Result<()>, journal: &Journal) -> Result<()> {
+    if let (Err(_), Some(directory)) = (&ran, journal.directory()) {
+        context.say(&format!(
+            "everything until now is kept: go on under the same options with --resume {}",
+            directory.display()
+        ));
+    }
+    ran
 }
 
 fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
     let land = Synthetic::new()?;
     let mut journal = begin(context, options, plan_of(options, &land))?;
-    known(&mut journal, &land)?;
+    let ran = play_virtually(context, options, &land, &mut journal);
+    finished(context, ran, &journal)?;
+    report::finish(journal, &land)
+}
+
+/// Everything that is not there yet.
+fn play_virtually(
+    context: &Context,
+    options: &Options,
+    land: &Synthetic,
+    journal: &mut Journal,
+) -> Result<()> {
+    known(journal, land)?;
     let todo: Vec<Cell> = options.cells().into_iter().filter(|cell| !journal.has(cell)).collect();
     let progress = Progress::new(context, todo.len());
     let scratch =
@@ -286,7 +355,7 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
             let visits = visits.with_context(|| {
                 format!("{}, {}, seed {}", cell.strategy, cell.treatment.name(), cell.seed)
             })?;
-            let judged = judge(cell, &visits, passes, &land)?;
+            let judged = judge(cell, &visits, passes, land)?;
             // One seed's visits are kept to look at; twenty would be megabytes that anybody can make again.
             let is_shown = cell.seed == 1 && cell.treatment == Treatment::Recall;
             let seen = if is_shown { visits } else { Vec::new() };
@@ -295,8 +364,10 @@ fn virtual_time(context: &Context, options: &Options) -> Result<Report> {
         }
     }
     progress.end();
-    report::finish(journal, &land)
+    Ok(())
 }
+
+const MADE_UP: &str = "made up: an optimum in two or three knobs, noise as on an emulated hard disk";
 
 fn plan_of(options: &Options, land: &Synthetic) -> Plan {
     Plan {
@@ -305,13 +376,11 @@ fn plan_of(options: &Options, land: &Synthetic) -> Plan {
         seeds: options.seeds,
         passes: usize::try_from(options.passes).unwrap_or(usize::MAX),
         visit_s: options.visit,
-        workloads: HOSTILE_ORDER
-            .iter()
-            .map(|name| ((*name).to_owned(), "made up: an optimum in two knobs".to_owned()))
-            .collect(),
+        workloads: HOSTILE_ORDER.iter().map(|name| ((*name).to_owned(), MADE_UP.to_owned())).collect(),
         device: "SIMULATED: a fake kernel, made-up landscapes and virtual time".to_owned(),
         scheduler: "mq-deadline".to_owned(),
         genes: Ranges::ALL.map(|ranges| (ranges, land.genes(ranges).to_vec())).into(),
+        pace: options.pace.clone(),
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn make(journal: &Journal, land: &dyn Landscape) -> Result<Report> {
     let summaries = summarise(&plan.strategies, &judged, land);
     let mut report = Report::new(&title(plan));
     tables(&mut report, plan, &summaries, land);
-    device_tables(&mut report, journal);
+    device_tables(&mut report, plan, journal);
     notes(&mut report, plan, journal, &summaries);
     verdicts(&mut report, plan, &summaries);
     super::charts::add(&mut report, plan, &summaries, journal, land)?;
@@ -215,7 +215,7 @@ fn tables(report: &mut Report, plan: &Plan, summaries: &[Summary], land: &dyn La
 }
 
 /// What was measured on a device beside the visits: the default's rates, and what is known of the surrogate.
-fn device_tables(report: &mut Report, journal: &Journal) {
+fn device_tables(report: &mut Report, plan: &Plan, journal: &Journal) {
     use super::measure::Purpose;
     let rates = |workload: &str, alone: bool| -> Vec<f64> {
         journal
@@ -228,8 +228,12 @@ fn device_tables(report: &mut Report, journal: &Journal) {
         return;
     }
     report.table(
-        "The default's rate: one disk alone, and in the pairs, beside all other disks; medians of slices of 3 s",
-        &["workload", "alone (MB/s)", "slices", "beside the others (MB/s)", "slices of pairs"],
+        &format!(
+            "The default's rate: one disk alone, and in the pairs{}; medians of slices of {} s",
+            if plan.backend == "device" { "" } else { ", beside all other disks" },
+            plan.pace.slice().as_secs_f64()
+        ),
+        &["workload", "alone (MB/s)", "slices", "in the pairs (MB/s)", "slices of pairs"],
         HOSTILE_ORDER.iter().map(|workload| {
             let (alone, beside) = (rates(workload, true), rates(workload, false));
             let shown = |rates: &[f64]| {

@@ -4,6 +4,7 @@ use super::journal::{Journal, Row};
 use super::live::{Supply, Victim, apply, begin, defaults, join, lock, slice_of};
 use super::measure::{Purpose, Slice};
 use super::measured::{Measured, place};
+use super::pace::Pace;
 use super::plan::{HOSTILE_ORDER, Ranges};
 use super::workloads::Running;
 use super::{Options, Progress};
@@ -16,46 +17,33 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
-use std::time::Duration;
 
-/// How many settings of the catalogue's ranges, and of the paper's, the sweep tries.
-const SWEEP: [(Ranges, usize); 2] = [(Ranges::Catalogue, 32), (Ranges::Paper, 8)];
-/// Held-out pairs of each nominee.
-const HELD_OUT: usize = 10;
+/// The sweep's ranges, in their order.
+const SWEPT: [Ranges; 2] = [Ranges::Catalogue, Ranges::Paper];
 /// How many of the sweep's best are nominated, beside what the surrogate thinks best.
 const BEST_OF_SWEEP: usize = 5;
-/// Points after the even ones: each where the surrogate of those before it expects most, so that the oracle is one.
-const PROMISING: usize = 16;
-/// How many of the settings that led for longest are valued by pairs of their own.
-const LEADERS: usize = 32;
-/// Held-out pairs of each of them.
-const LEADER_PAIRS: usize = 4;
 /// Settings that the surrogate is asked about.
 const GUESSES: usize = 1_024;
-const SETTLE: Duration = Duration::from_millis(1_000);
-const SLICE: Duration = Duration::from_millis(3_000);
 
 /// Steps of the measuring of one workload, for progress.
-pub(crate) fn steps(ranges: &[Ranges]) -> usize {
-    let sweep: usize = SWEEP.iter().filter(|(of, _)| ranges.contains(of)).map(|(_, count)| count).sum();
-    sweep + PROMISING + ranges.len() * (BEST_OF_SWEEP + 1) * HELD_OUT
+pub(crate) fn steps(ranges: &[Ranges], pace: &Pace) -> usize {
+    let sweep: usize = ranges.iter().map(|of| pace.sweep_of(*of)).sum();
+    sweep + pace.promising + ranges.len() * (BEST_OF_SWEEP + 1) * pace.held_out
 }
-
-/// Slices of the default on one disk, while nothing else runs.
-const ALONE: usize = 4;
 
 /// The default's rate on one disk alone: what the rates of several at once are compared with.
 pub(crate) fn alone(context: &Context, supply: &Supply, journal: &mut Journal) -> Result<()> {
+    let pace = journal.plan()?.pace.clone();
     for workload in HOSTILE_ORDER {
         let there = |slice: &&Slice| slice.purpose == Purpose::Alone && slice.workload == workload;
-        if journal.slices().filter(there).count() >= ALONE {
+        if journal.slices().filter(there).count() >= pace.alone {
             continue;
         }
         let victim = supply.disk(0)?;
         let (running, _) = begin(context, workload, &victim)?;
-        context.interrupt.sleep(Duration::from_secs(3))?;
-        for _ in 0..ALONE {
-            let bytes_per_s = slice_of(context, &victim, SLICE)?;
+        context.interrupt.sleep(pace.warm_up())?;
+        for _ in 0..pace.alone {
+            let bytes_per_s = slice_of(context, &victim, pace.slice())?;
             journal.append(Row::Slice(Slice {
                 workload: workload.to_owned(),
                 purpose: Purpose::Alone,
@@ -79,6 +67,7 @@ struct Pairs<'a, 'j> {
     victim: Victim,
     running: Running,
     default: Settings,
+    pace: Pace,
     coin: ChaCha8Rng,
 }
 
@@ -92,10 +81,11 @@ impl<'a, 'j> Pairs<'a, 'j> {
     ) -> Result<Self> {
         let victim = supply.disk(disk)?;
         let (running, _) = begin(context, workload, &victim)?;
-        context.interrupt.sleep(Duration::from_secs(3))?;
+        let pace = lock(journal).plan()?.pace.clone();
+        context.interrupt.sleep(pace.warm_up())?;
         let seed = workload.bytes().map(u64::from).sum::<u64>() + (disk << 32);
         let (default, coin) = (defaults(specs), ChaCha8Rng::seed_from_u64(seed));
-        Ok(Self { context, journal, progress, workload, victim, running, default, coin })
+        Ok(Self { context, journal, progress, workload, victim, running, default, pace, coin })
     }
 
     /// A slice of the settings and one of the default, in the order that a coin gives, kept before it returns.
@@ -105,8 +95,8 @@ impl<'a, 'j> Pairs<'a, 'j> {
         let mut rates = [0.0; 2];
         for (settings, rate) in order.into_iter().zip(&mut rates) {
             apply(&self.victim, settings)?;
-            self.context.interrupt.sleep(SETTLE)?;
-            *rate = slice_of(self.context, &self.victim, SLICE)?;
+            self.context.interrupt.sleep(self.pace.settle())?;
+            *rate = slice_of(self.context, &self.victim, self.pace.slice())?;
         }
         self.running.check()?;
         let [first, second] = rates;
@@ -152,18 +142,19 @@ pub(super) fn measure(
     let mut pairs =
         Pairs::begin((context, journal, progress), supply, workload, specs(Ranges::Catalogue), 0)?;
     let there = pairs.slices();
-    for (of, points) in SWEEP.iter().filter(|(of, _)| ranges.contains(of)) {
-        for settings in latin(specs(*of), *points) {
+    let pace = pairs.pace.clone();
+    for of in SWEPT.into_iter().filter(|of| ranges.contains(of)) {
+        for settings in latin(specs(of), pace.sweep_of(of)) {
             if count(&there, &settings, Purpose::Sweep) == 0 {
                 pairs.pair(&settings, Purpose::Sweep)?;
             }
         }
     }
-    let evenly: usize = SWEEP.iter().filter(|(of, _)| ranges.contains(of)).map(|(_, points)| points).sum();
+    let evenly: usize = ranges.iter().map(|of| pace.sweep_of(*of)).sum();
     loop {
         let swept = pairs.slices();
         let already = swept.iter().filter(|slice| slice.purpose == Purpose::Sweep).count();
-        if already >= evenly + PROMISING {
+        if already >= evenly + pace.promising {
             break;
         }
         match promising(workload, genes, &swept) {
@@ -174,7 +165,7 @@ pub(super) fn measure(
     let swept = pairs.slices();
     let nominees: BTreeSet<Settings> =
         ranges.iter().flat_map(|of| nominees(workload, *of, genes, &swept)).collect();
-    for round in 0..HELD_OUT {
+    for round in 0..pace.held_out {
         for settings in &nominees {
             if count(&there, settings, Purpose::HeldOut) <= round {
                 pairs.pair(settings, Purpose::HeldOut)?;
@@ -185,7 +176,7 @@ pub(super) fn measure(
 }
 
 /// What led for longest under a workload, in all runs together, and was not measured as often as it should be.
-fn leaders(journal: &Journal, workload: &str) -> Vec<Settings> {
+fn leaders(journal: &Journal, workload: &str, most: usize) -> Vec<Settings> {
     let mut led: BTreeMap<&Settings, f64> = BTreeMap::new();
     for visit in journal.runs().into_values().flatten().filter(|visit| visit.workload == workload) {
         let ends = visit.leaders.iter().skip(1).map(|next| next.at_s).chain([visit.length_s]);
@@ -195,7 +186,7 @@ fn leaders(journal: &Journal, workload: &str) -> Vec<Settings> {
     }
     let mut led: Vec<(&Settings, f64)> = led.into_iter().collect();
     led.sort_by(|a, b| b.1.total_cmp(&a.1));
-    led.into_iter().take(LEADERS).map(|(settings, _)| settings.clone()).collect()
+    led.into_iter().take(most).map(|(settings, _)| settings.clone()).collect()
 }
 
 /// Held-out pairs of what led in the runs, which are over: each workload on so many disks side by side.
@@ -209,6 +200,7 @@ pub(super) fn value_leaders(
 ) -> Result<()> {
     let specs = genes.get(&Ranges::Catalogue).map(Vec::as_slice).unwrap_or_default();
     let default = defaults(specs);
+    let pace = lock(journal).plan()?.pace.clone();
     let each = options.at_once.div_ceil(HOSTILE_ORDER.len() as u64);
     for group in HOSTILE_ORDER.chunks(usize::try_from(options.at_once)?) {
         std::thread::scope(|scope| {
@@ -218,10 +210,10 @@ pub(super) fn value_leaders(
                     let journal = lock(journal);
                     let slices: Vec<Slice> =
                         journal.slices().filter(|slice| slice.workload == *workload).cloned().collect();
-                    (leaders(&journal, workload), slices)
+                    (leaders(&journal, workload, pace.leaders), slices)
                 };
                 // Round by round, so that a drift is in all of them.
-                let todo: VecDeque<Settings> = (0..LEADER_PAIRS)
+                let todo: VecDeque<Settings> = (0..pace.leader_pairs)
                     .flat_map(|round| led.iter().map(move |settings| (round, settings)))
                     .filter(|(round, settings)| {
                         **settings != default && count(&slices, settings, Purpose::HeldOut) <= *round

@@ -65,8 +65,8 @@ fn a_record_of_another_plan_is_not_gone_on_with() {
 #[test]
 fn an_interrupt_keeps_what_was_done() {
     let root = tempfile::tempdir().unwrap();
-    let context =
-        Context { interrupt: crate::bench::interrupt::Interrupt::interrupted(), ..context(root.path()) };
+    let context = context(root.path());
+    context.interrupt.ask();
     run(&context, &options(None)).unwrap_err();
     let directory = std::fs::read_dir(root.path()).unwrap().next().unwrap().unwrap().path();
     let rows: Vec<Row> = results::record::rows(&directory).unwrap();
@@ -80,8 +80,25 @@ fn only_loop_devices_are_overwritten_unasked() {
     let mut options = options(None);
     options.backend = Backend::Device;
     options.device = Some("/dev/null".into());
-    let error = given(&options).err().unwrap();
+    let error = may_be_overwritten(&options).unwrap_err();
     assert!(error.to_string().contains("--overwrite-all-data"), "{error}");
     options.device = None;
-    assert!(given(&options).is_err());
+    assert!(may_be_overwritten(&options).is_err());
+}
+
+#[test]
+fn published_records_are_still_read() {
+    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/runs");
+    // A package on its own has none.
+    let Ok(entries) = std::fs::read_dir(&runs) else { return };
+    let mut read = 0;
+    for directory in entries.map(|entry| entry.unwrap().path()) {
+        if !results::record::manifest(&directory).is_ok_and(|found| found.name.starts_with("convergence")) {
+            continue;
+        }
+        let rows: Vec<Row> = results::record::rows(&directory).unwrap();
+        assert!(matches!(rows.first(), Some(Row::Plan(_))), "{}", directory.display());
+        read += 1;
+    }
+    assert!(read > 0, "no published run of the experiment in {}", runs.display());
 }

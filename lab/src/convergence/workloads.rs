@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use block_types::Bytes;
 use rustix::fs::Advice;
 use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,13 +36,19 @@ pub fn describe(workload: &str) -> &'static str {
 /// Where the writer of a sequential workload stays, so that what is stored stays small; readers are beyond.
 const WRITTEN: &str = "256m";
 
-/// Where the random writer writes: 3 MiB in each hundredth of 16 GiB, so that its seeks are those of the whole disk and
+/// Where the random writer writes: 3 MiB in each hundredth of the disk, so that its seeks are those of the whole disk and
 /// what is stored of it is not.
-fn spots() -> String {
-    format!("zoned_abs:{}", vec!["1/3m:0/160m"; 100].join(":"))
+fn spots(device: &Path) -> Result<String> {
+    let between = (size_of(device)? / 100 >> 20).saturating_sub(3).max(1);
+    Ok(format!("zoned_abs:{}", vec![format!("1/3m:0/{between}m"); 100].join(":")))
 }
 
-fn load(workload: &str, device: &Path) -> Option<Load> {
+fn size_of(device: &Path) -> Result<u64> {
+    let mut file = File::open(device).with_context(|| format!("cannot open {}", device.display()))?;
+    Ok(file.seek(SeekFrom::End(0))?)
+}
+
+fn load(workload: &str, device: &Path) -> Result<Load> {
     let kib = |kib: u64| Bytes(kib << 10);
     let reader = |size: Bytes, jobs: u32| {
         Job::new("readers", Rw::RandRead, size)
@@ -63,12 +70,12 @@ fn load(workload: &str, device: &Path) -> Option<Load> {
             Job::new("writer", Rw::RandWrite, kib(4))
                 .engine(Engine::Libaio { depth: 32 })
                 .option("norandommap", "1")
-                .option("random_distribution", &spots()),
+                .option("random_distribution", &spots(device)?),
             reader(kib(256), 2),
         ],
-        _ => return None,
+        _ => bail!("there is no workload {workload:?}"),
     };
-    Some(Load::new(device, jobs))
+    Ok(Load::new(device, jobs))
 }
 
 /// A workload at work.
@@ -89,8 +96,7 @@ impl Running {
         if workload == "sequential read" {
             return Ok(Self::Readers(Readers::start(device)?));
         }
-        let load = load(workload, device).with_context(|| format!("there is no workload {workload:?}"))?;
-        Ok(Self::Fio(Box::new(load.start()?)))
+        Ok(Self::Fio(Box::new(load(workload, device)?.start()?)))
     }
 
     /// Fails where it has ended before its time.
@@ -130,10 +136,7 @@ const CHUNK: u64 = 256 << 10;
 
 impl Readers {
     fn start(device: &Path) -> Result<Self> {
-        let size = {
-            use std::io::{Seek, SeekFrom};
-            File::open(device)?.seek(SeekFrom::End(0))?
-        };
+        let size = size_of(device)?;
         let zone = size / (STREAMS + 1) / PIECE * PIECE;
         anyhow::ensure!(zone >= PIECE, "{}: too small for {STREAMS} readers", device.display());
         let stop = Arc::new(AtomicBool::new(false));
@@ -193,8 +196,8 @@ mod tests {
     fn every_workload_of_the_order_can_be_run() {
         for workload in HOSTILE_ORDER {
             assert_ne!(describe(workload), "unknown", "{workload}");
-            assert!(workload == "sequential read" || load(workload, Path::new("/dev/null")).is_some());
+            assert!(workload == "sequential read" || load(workload, Path::new("/dev/null")).is_ok());
         }
-        assert!(load("unheard-of", Path::new("/dev/null")).is_none());
+        assert!(load("unheard-of", Path::new("/dev/null")).is_err());
     }
 }

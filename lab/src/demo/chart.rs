@@ -81,6 +81,7 @@ pub(super) fn draw(
         fitness: Axis::new("throughput", "MB/s", Scale::Log10),
         workload: ribbon,
         reintroductions: recalls,
+        children_name: "a child's slice".to_owned(),
         children,
         lines: vec![Series { name: "default".to_owned(), trace: Trace::Line, points: defaults }],
         notes: vec!["Single slices are noisy; what was gained is measured afterwards, in pairs.".to_owned()],

@@ -209,16 +209,9 @@ fn back_after(visit: &Visit, default: &Settings) -> Option<f64> {
 fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &BTreeMap<&str, Checked>) {
     let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
     report.table(
-        "Two workloads, twice each",
-        &[
-            "workload",
-            "default (MB/s)",
-            "tuned (MB/s)",
-            "gain, in pairs",
-            "cold: confirmed after (s)",
-            "warm: in force after (s)",
-            "what is confirmed",
-        ],
+        "Two workloads, twice each. Gain: in pairs, afterwards. Cold: how long the workload ran until something was\n\
+         confirmed for it; warm: how soon that was back in force",
+        &["workload", "default\n(MB/s)", "tuned\n(MB/s)", "gain", "cold\n(s)", "warm\n(s)", "confirmed"],
         WORKLOADS.map(|workload| {
             let mine: Vec<&Visit> = visits.iter().filter(|visit| visit.workload == workload).collect();
             let found = checked.get(workload);
@@ -240,7 +233,7 @@ fn summary(report: &mut Report, visits: &[Visit], default: &Settings, checked: &
                 workload.to_owned(),
                 rate(|found| found.default_mb_per_s),
                 rate(|found| found.tuned_mb_per_s),
-                found.map_or_else(|| "-".to_owned(), Checked::words),
+                found.map_or_else(|| "-".to_owned(), |found| found.words().replace(" [", "\n[")),
                 seconds(cold),
                 seconds(warm),
                 differs.unwrap_or_else(|| "-".to_owned()),

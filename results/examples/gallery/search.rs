@@ -224,6 +224,7 @@ fn fitness(slices: &[Slice]) -> FitnessChart {
         fitness: Axis::new("throughput", "MB/s", Scale::Log10),
         workload: workload(slices),
         reintroductions: reintroductions(slices),
+        children_name: "a child's slice".to_owned(),
         children: slices.iter().map(|slice| (slice.at, slice.fitness)).collect(),
         lines: vec![line("incumbent", Trace::Steps, 1.05), line("default", Trace::Steps, 0.6)],
         notes: vec![],

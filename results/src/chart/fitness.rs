@@ -26,6 +26,8 @@ pub struct FitnessChart {
     pub workload: Vec<Span>,
     /// When stored genes were brought back.
     pub reintroductions: Vec<f64>,
+    /// What a dot is: "a child's slice".
+    pub children_name: String,
     /// When each child's slice was, and what it scored.
     pub children: Vec<(f64, f64)>,
     /// "incumbent", "default". A line breaks where a point cannot be drawn and where the workload changes.
@@ -88,7 +90,7 @@ impl FitnessChart {
         let mut scene = Scene::new(timeline.width());
         let mut legend: Vec<_> =
             looks.iter().map(|(name, look)| (Swatch::Marker(look, Fill::Solid), name.to_owned())).collect();
-        legend.push((Swatch::Dot(CHILD), "a child's slice".to_owned()));
+        legend.push((Swatch::Dot(CHILD), self.children_name.clone()));
         let top = header(&mut scene, &ruler, &self.title, &self.subtitle, &[legend]);
         let end = timeline.draw(&mut scene, &ruler, top, |scene, _, placed| {
             for (time, value) in &children {

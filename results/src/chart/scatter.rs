@@ -149,4 +149,15 @@ mod tests {
         }
         assert!(chart(vec![]).figure().unwrap().svg().unwrap().contains("no data"));
     }
+
+    #[test]
+    fn one_point_is_a_picture_and_so_is_none_that_can_be_drawn() {
+        let svg = |points| chart(points).figure().unwrap().svg().unwrap();
+        let one = svg(vec![point("a", 3.0, 4.0)]);
+        assert!(!one.contains("NaN") && !one.contains("inf") && !one.contains("no data"), "{one}");
+        let none = [point("a", f64::NAN, 4.0), ScatterPoint { x: None, ..point("a", 1.0, f64::INFINITY) }];
+        let none = svg(none.into());
+        assert!(!none.contains("NaN") && !none.contains(">inf") && none.contains("no data"), "{none}");
+        assert!(none.contains("not finite"), "{none}");
+    }
 }

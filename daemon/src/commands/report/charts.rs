@@ -2,7 +2,7 @@
 
 use super::device::{History, with_ends};
 use crate::config::Objective;
-use crate::store::{EvaluationRow, GenerationRow};
+use crate::store::{ChangeRow, EvaluationRow, GenerationRow};
 use block_types::{Knob, KnobValue};
 use results::chart::{
     Axis, Cell, ChartError, Figure, FitnessChart, GenePanel, GeneValue, GenesChart, HeatMap, Scale, Series,
@@ -30,11 +30,12 @@ pub(super) fn figures(history: &History) -> Result<Vec<Figure>, ChartError> {
     Ok(figures)
 }
 
-/// Time since the first slice, in a unit that suits the whole.
-struct Time {
-    from_unix_ms: u64,
-    until_unix_ms: u64,
-    unit: &'static str,
+/// Time since a beginning, in a unit that suits the whole.
+pub(super) struct Time {
+    pub(super) from_unix_ms: u64,
+    pub(super) until_unix_ms: u64,
+    label: &'static str,
+    pub(super) unit: &'static str,
     unit_ms: f64,
 }
 
@@ -45,26 +46,30 @@ impl Time {
             row.at_unix_ms.saturating_sub(slice_ms)
         });
         let until_unix_ms = history.evaluations.last().map_or(0, |row| row.at_unix_ms);
+        Self::between(from_unix_ms, until_unix_ms, "time since the first slice")
+    }
+
+    pub(super) fn between(from_unix_ms: u64, until_unix_ms: u64, label: &'static str) -> Self {
         let (unit, unit_ms) = match until_unix_ms.saturating_sub(from_unix_ms) / 1000 {
             0..1_800 => ("s", 1e3),
             1_800..36_000 => ("min", 60e3),
             36_000..864_000 => ("h", 3_600e3),
             _ => ("d", 86_400e3),
         };
-        Self { from_unix_ms, until_unix_ms, unit, unit_ms }
+        Self { from_unix_ms, until_unix_ms, label, unit, unit_ms }
     }
 
-    fn at(&self, unix_ms: u64) -> f64 {
+    pub(super) fn at(&self, unix_ms: u64) -> f64 {
         (unix_ms as f64 - self.from_unix_ms as f64) / self.unit_ms
     }
 
-    fn label(&self) -> String {
-        "time since the first slice".to_owned()
+    pub(super) fn label(&self) -> String {
+        self.label.to_owned()
     }
 }
 
-/// The visits as far as there are slices.
-fn workload(history: &History, time: &Time) -> Vec<Span> {
+/// The visits as far as the time reaches.
+pub(super) fn workload(history: &History, time: &Time) -> Vec<Span> {
     with_ends(history)
         .filter(|(change, until)| *until >= time.from_unix_ms && change.at_unix_ms <= time.until_unix_ms)
         .map(|(change, until)| Span {
@@ -73,6 +78,17 @@ fn workload(history: &History, time: &Time) -> Vec<Span> {
             to: time.at(until.min(time.until_unix_ms)),
         })
         .collect()
+}
+
+/// When genes came back that an earlier visit had left: changes to a fingerprint with a generation before.
+fn reintroductions(history: &History, time: &Time) -> Vec<f64> {
+    let known = |change: &ChangeRow| {
+        let mut before = history.generations.iter().take_while(|row| row.at_unix_ms <= change.at_unix_ms);
+        before.any(|row| row.class == Some(change.to) && row.best.is_some())
+    };
+    let within = |change: &&ChangeRow| (time.from_unix_ms..=time.until_unix_ms).contains(&change.at_unix_ms);
+    let changes = history.changes.iter().filter(within).filter(|change| known(change));
+    changes.map(|change| time.at(change.at_unix_ms)).collect()
 }
 
 fn axis(objective: Objective) -> Axis {
@@ -126,7 +142,8 @@ fn fitness(history: &History, objective: Objective, time: &Time) -> FitnessChart
         time_unit: time.unit.to_owned(),
         fitness: axis(objective),
         workload: workload(history, time),
-        reintroductions: vec![],
+        reintroductions: reintroductions(history, time),
+        children_name: "a child's slice".to_owned(),
         children: history
             .evaluations
             .iter()
@@ -152,12 +169,12 @@ fn scale(knob: Knob) -> Option<Scale> {
     }
 }
 
-fn knob_axis(knob: Knob) -> Axis {
+pub(super) fn knob_axis(knob: Knob) -> Axis {
     let unit = info(knob).map_or_else(String::new, |info| info.unit.to_string());
     Axis::new(knob.name(), &unit, scale(knob).unwrap_or(Scale::Linear))
 }
 
-fn gene(knob: Knob, value: KnobValue) -> GeneValue {
+pub(super) fn gene(knob: Knob, value: KnobValue) -> GeneValue {
     // A value with a meaning of its own, such as 0 = off, is not one on the axis.
     let special = |number: u64| info(knob).is_some_and(|info| info.specials.contains(&number));
     match (scale(knob), value.number()) {
@@ -191,7 +208,7 @@ fn genes(history: &History, time: &Time) -> GenesChart {
         time_label: time.label(),
         time_unit: time.unit.to_owned(),
         workload: workload(history, time),
-        reintroductions: vec![],
+        reintroductions: reintroductions(history, time),
         panels: knobs(history).into_iter().map(panel).collect(),
         leader_name: "best child of the last generation".to_owned(),
         notes: vec![],

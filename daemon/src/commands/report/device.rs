@@ -2,9 +2,12 @@
 
 use super::super::Failure;
 use super::super::table::fitness;
-use super::charts;
+use super::{charts, confirmed};
 use crate::engine::settings_by_name;
-use crate::store::{ChangeRow, EvaluationRow, GenerationRow, Store, StoreError, TopFilter, TopRow};
+use crate::engine::{GainTold, TrialTold};
+use crate::store::{
+    ChangeRow, ConfirmedRow, Dated, EvaluationRow, GenerationRow, Store, StoreError, TopFilter, TopRow,
+};
 use fingerprint::Class;
 use genetic::Fitness;
 use results::html::Page;
@@ -21,6 +24,10 @@ pub(super) struct History {
     pub(super) evaluations: Vec<EvaluationRow>,
     pub(super) generations: Vec<GenerationRow>,
     pub(super) changes: Vec<ChangeRow>,
+    /// What is known for each fingerprint by now.
+    pub(super) confirmed: Vec<ConfirmedRow>,
+    pub(super) trials: Vec<Dated<TrialTold>>,
+    pub(super) gain_checks: Vec<Dated<GainTold>>,
     tops: Vec<TopRow>,
 }
 
@@ -36,11 +43,14 @@ impl History {
                 evaluations,
                 generations: store.generation_rows(device, last)?,
                 changes: store.changes(device, MOST_CHANGES)?,
+                confirmed: store.confirmed(Some(device))?,
+                trials: store.trials_of(device, last)?,
+                gain_checks: store.gain_checks_of(device, last)?,
                 tops: store.tops(&filter)?,
             })
         };
         let history = read().map_err(Failure::failed)?;
-        if history.evaluations.is_empty() && history.changes.is_empty() && history.tops.is_empty() {
+        if history.is_empty() {
             let known = store.devices().map_err(Failure::failed)?;
             let known = if known.is_empty() { "no disk".to_owned() } else { known.join(", ") };
             return Err(Failure::nothing(format_args!(
@@ -51,10 +61,23 @@ impl History {
         Ok(history)
     }
 
+    fn is_empty(&self) -> bool {
+        self.evaluations.is_empty()
+            && self.changes.is_empty()
+            && self.tops.is_empty()
+            && self.confirmed.is_empty()
+            && self.trials.is_empty()
+    }
+
     /// The end of the history, ms since 1970.
     pub(super) fn end(&self) -> u64 {
-        let ends = self.evaluations.last().map(|row| row.at_unix_ms);
-        ends.into_iter().chain(self.changes.last().map(|row| row.at_unix_ms)).max().unwrap_or_default()
+        let ends = [
+            self.evaluations.last().map(|row| row.at_unix_ms),
+            self.changes.last().map(|row| row.at_unix_ms),
+            self.trials.last().map(|row| row.at_unix_ms),
+            self.gain_checks.last().map(|row| row.at_unix_ms),
+        ];
+        ends.into_iter().flatten().max().unwrap_or_default()
     }
 }
 
@@ -67,7 +90,7 @@ pub(super) fn page(state_dir: &Path, device: &str, last: u32) -> Result<Page, Fa
          what a setting gains is known only once it is confirmed against the default.",
         state_dir.display()
     ));
-    // What was confirmed comes first, as soon as the store keeps it.
+    confirmed::add(&mut page, &history)?;
     best_settings(&mut page, &history.tops);
     work(&mut page, &history);
     search(&mut page, &history)?;
@@ -121,7 +144,7 @@ fn work(page: &mut Page, history: &History) {
     }
     page.table("", &table);
     page.paragraph(
-        "A visit lasts until the next change that is stored, or the last slice: time in which tunerd did not run is in it.",
+        "A visit lasts until the next change that is stored, or the last slice or trial: time in which tunerd did not run is in it.",
     );
 }
 

@@ -1,6 +1,7 @@
 //! `report`: one HTML file of a run, of two runs side by side, or of what the store knows of a disk.
 
 mod charts;
+mod confirmed;
 mod device;
 
 use super::Failure;

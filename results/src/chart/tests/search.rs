@@ -64,6 +64,7 @@ fn fitness(children: Vec<(f64, f64)>, lines: Vec<Series>, workload: Vec<Span>) -
         fitness: Axis::new("throughput", "MB/s", Scale::Linear),
         workload,
         reintroductions: vec![],
+        children_name: "a child's slice".to_owned(),
         children,
         lines,
         notes: vec![],

@@ -1,4 +1,7 @@
-//! The bench against the real kernel: loop devices that leave nothing behind, and fio on them.
+//! The bench against the real kernel: loop devices that leave nothing behind, and fio on them; and what is built on it.
+
+#[cfg(target_os = "linux")]
+mod experiment;
 
 #[cfg(target_os = "linux")]
 mod live {
@@ -158,7 +161,8 @@ fn main() {
     let mut arguments = libtest_mimic::Arguments::from_args();
     // Each takes the next free loop device and looks at it once it is gone.
     arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, live::trials()).exit();
+    let trials = live::trials().into_iter().chain(experiment::trials()).collect();
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
 #[cfg(not(target_os = "linux"))]
