@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 pub fn describe(workload: &str) -> &'static str {
     match workload {
         "sequential write" => {
-            "a writer of 256 KiB at depth 32 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
+            "a writer of 1 MiB at depth 16 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
              backup that is also looked into)"
         }
         "random read" => {
@@ -58,8 +58,8 @@ fn load(workload: &str, device: &Path) -> Result<Load> {
     };
     let jobs = match workload {
         "sequential write" => [
-            Job::new("writer", Rw::Write, kib(256))
-                .engine(Engine::Libaio { depth: 32 })
+            Job::new("writer", Rw::Write, kib(1024))
+                .engine(Engine::Libaio { depth: 16 })
                 .option("size", WRITTEN),
             reader(kib(4), 8).iops(10),
         ],
