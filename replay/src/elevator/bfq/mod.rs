@@ -20,7 +20,8 @@
 //! |---|---|
 //! | `queue` | what is known of a process: seeking, thinking, how much of the time it has I/O under way |
 //! | `begin` | bursts, and processes that come to share a queue |
-//! | `service` | which queue has the disk, for how long, and what it is charged |
+//! | `service` | which queue has the disk, and for how long |
+//! | `budget` | what a service is charged when it ends, and the budget of the next |
 //! | `inject` | requests of others while the disk is kept idle, and wakers |
 //! | `rate` | the disk's peak rate and the largest budget |
 //!
@@ -33,6 +34,7 @@
 //! and then that is another one.
 
 mod begin;
+mod budget;
 mod inject;
 mod queue;
 mod rate;
