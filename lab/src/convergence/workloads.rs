@@ -39,7 +39,7 @@ const WRITTEN: &str = "256m";
 /// Where the random writer writes: 3 MiB in each hundredth of the disk, so that its seeks are those of the whole disk and
 /// what is stored of it is not.
 fn spots(device: &Path) -> Result<String> {
-    let between = (size_of(device)? / 100 >> 20).saturating_sub(3).max(1);
+    let between = ((size_of(device)? / 100) >> 20).saturating_sub(3).max(1);
     Ok(format!("zoned_abs:{}", vec![format!("1/3m:0/{between}m"); 100].join(":")))
 }
 
