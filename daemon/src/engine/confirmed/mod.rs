@@ -24,26 +24,25 @@ mod saved;
 mod share;
 mod slices;
 mod thrash;
+mod told;
 
 pub use chapter::Chapter;
 pub use incumbent::{Confirmation, Incumbent, Lapsed, MeasuredOn};
 pub use saved::{ConfirmedEntry, Saved, Standing};
 pub use slices::in_words;
 
+use super::Action;
 use super::bench::{Bench, BenchConfig, OpenSlice, Settle, SliceEnd};
-use super::event::{Event, Purpose, Reason};
+use super::event::{Purpose, Reason};
 use super::genes::{GeneMap, settings_by_name, settings_of};
-use super::score::idle;
-use super::windows::Change;
-use super::{Action, AppliedSettings, report};
 use crate::config::{Config, OnChange};
-use block_types::{Knob, Nanos, Settings};
+use block_types::{Nanos, Settings};
 use fingerprint::Class;
 use genetic::{Genome, Key, Library};
 use sampler::Sample;
 use std::collections::{BTreeMap, BTreeSet};
-use thrash::{Ruling, Thrash, ThrashLimits};
-use trials::{Due, TrialError, Void};
+use thrash::{Thrash, ThrashLimits};
+use trials::{Due, TrialError};
 
 /// The name under which a chapter stands whose source cannot tell fingerprints.
 pub const UNKNOWN: &str = "unknown";
@@ -305,179 +304,6 @@ impl Confirmed {
     /// How long a fingerprint must last before anything is tried under it.
     fn dwell(&self) -> Nanos {
         self.config.timing.slice + self.config.timing.settle
-    }
-
-    /// Settings were written.
-    pub(super) fn applied(&mut self, now: Nanos, applied: &AppliedSettings, actions: &mut Vec<Action>) {
-        for setting in applied.in_force.iter() {
-            self.in_force.set(setting.knob, setting.value);
-        }
-        match std::mem::replace(&mut self.phase, Phase::Waiting) {
-            Phase::Putting => self.rest_for(applied.at, self.dwell()),
-            Phase::Applying(task) => self.open(task, applied, actions),
-            Phase::TakingBack { task, open } => {
-                let end = self.bench().map(|bench| bench.taken_back(&open, applied.at));
-                if let Some(end) = end {
-                    self.judged(now, task, end, actions);
-                }
-            }
-            other => self.phase = other,
-        }
-    }
-
-    /// Looks at a sample.
-    pub(super) fn sample(&mut self, now: Nanos, sample: &Sample, actions: &mut Vec<Action>) {
-        let quiet = self.last_sample.as_ref().is_none_or(|last| idle(last, sample));
-        if self.thrash.is_calm(now) && !matches!(self.phase, Phase::Held { .. }) {
-            self.interrupt(now, Void::FingerprintChanged, actions);
-            self.thrash.reset();
-            actions.push(report(Event::Calm { at_ns: now.0 }));
-            self.put_home(now, Reason::Incumbent, actions);
-        }
-        match &self.phase {
-            Phase::Waiting if !quiet && sample.bios.is_none() => {
-                self.put_home(now, Reason::Incumbent, actions);
-            }
-            Phase::Resting { since, until } if now >= *until => {
-                let rested = now - *since;
-                self.rested(rested);
-                if quiet {
-                    self.phase = Phase::Parked { since: Box::new(sample.clone()) };
-                } else {
-                    self.decide(now, actions);
-                }
-            }
-            Phase::Parked { since } if !idle(since, sample) => {
-                self.rest_for(now, self.dwell());
-            }
-            Phase::Measuring { .. } => self.look(sample, actions),
-            _ => {}
-        }
-        self.last_sample = Some(Box::new(sample.clone()));
-    }
-
-    /// Counts a time in which the incumbent was in force and nothing was tried.
-    fn rested(&mut self, time: Nanos) {
-        if let Some(chapter) = self.chapter() {
-            chapter.rest = chapter.rest.saturating_sub(time);
-            if chapter.incumbent.is_some() {
-                chapter.default_time.elsewhere(time);
-            }
-        }
-    }
-
-    /// The fingerprint changed: what suits it is in force at once, unless it changes too often.
-    pub(super) fn changed(&mut self, now: Nanos, change: Change, actions: &mut Vec<Action>) {
-        match self.config.genetic.on_change {
-            OnChange::Recall => {}
-            OnChange::Defaults => {
-                self.chapters.remove(change.to.name());
-                self.benches.remove(change.to.name());
-            }
-            OnChange::Nothing if self.class.is_some() => return,
-            OnChange::Nothing => {}
-        }
-        if let Phase::Held { begun } = &mut self.phase {
-            // What comes after the pause is for the new fingerprint.
-            *begun = true;
-            self.class = Some(change.to);
-            return;
-        }
-        if self.thrash.is_settled() {
-            // It is one kind of work while it changes so: its slices go on.
-            self.thrash.changed(now);
-            self.class = Some(change.to);
-            return;
-        }
-        self.interrupt(now, Void::FingerprintChanged, actions);
-        actions.push(Action::Keep);
-        self.class = Some(change.to);
-        if self.thrash.changed(now) == Ruling::Follow {
-            actions.push(Action::LookForForeign);
-            self.put_home(now, Reason::Incumbent, actions);
-            return;
-        }
-        let per_minute = self.config.confirmed.changes_per_minute;
-        actions.push(report(Event::CalmDown { at_ns: now.0, changes_per_minute: per_minute }));
-        self.put_home(now, Reason::TooManyChanges, actions);
-    }
-
-    /// Ends what is under way; the slice is void, and its pair with it.
-    pub(super) fn interrupt(&mut self, now: Nanos, void: Void, actions: &mut Vec<Action>) {
-        match std::mem::replace(&mut self.phase, Phase::Waiting) {
-            Phase::Measuring { task, open, .. } | Phase::TakingBack { task, open } => {
-                if let Some(end) = self.bench().map(|bench| bench.void(&open, now, void)) {
-                    self.told_slice(task, &end, actions);
-                }
-                self.lose_pair(task, void);
-            }
-            Phase::Judging { task, .. } | Phase::Applying(task) => self.lose_pair(task, void),
-            other => self.phase = other,
-        }
-        self.start_pairs_again(void);
-    }
-
-    /// Whether somebody meddled is known now.
-    pub(super) fn judge(&mut self, now: Nanos, meddled: bool, actions: &mut Vec<Action>) {
-        match std::mem::replace(&mut self.phase, Phase::Waiting) {
-            Phase::Judging { task, mut end } => {
-                if meddled {
-                    end.outcome = trials::Outcome::Void(Void::ForeignWrite);
-                }
-                self.judged(now, task, *end, actions);
-            }
-            other => {
-                self.phase = other;
-                if meddled && matches!(self.phase, Phase::Measuring { .. }) {
-                    self.interrupt(now, Void::ForeignWrite, actions);
-                    self.put_home(now, Reason::Incumbent, actions);
-                }
-            }
-        }
-    }
-
-    /// Knobs that somebody else wrote are genes no more.
-    pub(super) fn yield_knobs(&mut self, now: Nanos, knobs: &[Knob], actions: &mut Vec<Action>) {
-        for knob in knobs {
-            self.in_force.0.remove(knob);
-            self.asked = None;
-            if !self.retired.insert(knob.name().to_owned()) {
-                continue;
-            }
-            for chapter in self.chapters.values_mut() {
-                if let Err(error) = chapter.retire(knob.name()) {
-                    actions.push(report(Event::Warning { at_ns: now.0, message: error.to_string() }));
-                }
-            }
-        }
-    }
-
-    /// Stops: the running slice is void, and nothing is applied until [`Self::release`].
-    pub(super) fn hold(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        self.interrupt(now, Void::Suspended, actions);
-        actions.push(Action::Mark(None));
-        // The originals come next, and not from here.
-        self.asked = None;
-        self.phase = Phase::Held { begun: !matches!(self.phase, Phase::Waiting) || self.class.is_some() };
-    }
-
-    /// Goes on after [`Self::hold`].
-    pub(super) fn release(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        if let Phase::Held { begun } = self.phase {
-            self.thrash.reset();
-            self.phase = Phase::Waiting;
-            if begun {
-                self.put_home(now, Reason::Incumbent, actions);
-            }
-        }
-    }
-
-    /// The machine slept: what is under way is void.
-    pub(super) fn suspended(&mut self, now: Nanos, actions: &mut Vec<Action>) {
-        if matches!(self.phase, Phase::Measuring { .. } | Phase::Judging { .. }) {
-            self.interrupt(now, Void::Suspended, actions);
-            self.put_home(now, Reason::Incumbent, actions);
-        }
     }
 
     /// What is put in force for a fingerprint without a search: confirmed, or imported.
