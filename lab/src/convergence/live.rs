@@ -37,6 +37,9 @@ pub(crate) const GENES: [&str; 4] = ["fifo_batch", "writes_starved", "front_merg
 pub(crate) const SCHEDULER: Elevator = Elevator::MqDeadline;
 /// As many requests as the kernel gives a SATA disk: twice the depth of its command queue.
 const REQUESTS: &str = "64";
+/// As large as a request is where its memory lies in single pages, which a loop device takes 128 of. Above that it
+/// depends on how the memory of a program happens to lie, and with it on how it was started, how much is merged.
+const REQUEST_KB: &str = "512";
 const SIZE: Bytes = Bytes(16 << 30);
 
 /// A disk that the experiment may overwrite.
@@ -128,6 +131,7 @@ impl Supply {
                 queue.set("scheduler", &SCHEDULER.to_string())?;
             }
             queue.set("nr_requests", REQUESTS)?;
+            queue.set("max_sectors_kb", REQUEST_KB)?;
         }
         Ok(victim)
     }

@@ -165,10 +165,12 @@ impl Landscape for Measured {
                 value.is_none_or(|value| spec.contains(value))
             })
         };
+        // Half of a few pairs chooses by luck, and the other half says little: what led has only those.
+        let most = work.held_out.values().map(Vec::len).max()?;
         let candidates: Vec<(&Settings, [Vec<f64>; 2])> = work
             .held_out
             .iter()
-            .filter(|(settings, logs)| within(settings) && logs.len() >= 4)
+            .filter(|(settings, logs)| within(settings) && logs.len() >= 4 && 2 * logs.len() >= most)
             .map(|(settings, logs)| (settings, halves(logs)))
             .collect();
         let chosen = candidates

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 pub fn describe(workload: &str) -> &'static str {
     match workload {
         "sequential write" => {
-            "a writer of 1 MiB at depth 16 beside 8 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
+            "a writer of 64 KiB at depth 128 beside 4 random readers of 4 KiB, at most 10 a second each, direct (the target of a \
              backup that is also looked into)"
         }
         "random read" => {
@@ -58,10 +58,10 @@ fn load(workload: &str, device: &Path) -> Result<Load> {
     };
     let jobs = match workload {
         "sequential write" => [
-            Job::new("writer", Rw::Write, kib(1024))
-                .engine(Engine::Libaio { depth: 16 })
+            Job::new("writer", Rw::Write, kib(64))
+                .engine(Engine::Libaio { depth: 128 })
                 .option("size", WRITTEN),
-            reader(kib(4), 8).iops(10),
+            reader(kib(4), 4).iops(10),
         ],
         "random read" => {
             [Job::new("log", Rw::Write, kib(256)).iops(80).option("size", WRITTEN), reader(kib(8), 16)]
