@@ -3,9 +3,9 @@
 //!
 //! The landscape is made up: each phase of the script has an optimum in a few knobs, and the rate falls off
 //! with the distance from it on the knob's log scale. It says nothing about any disk; it exercises the loop. So that it
-//! is no easier than a disk, the size of what is to be gained and the noise are about those of an emulated hard disk
-//! (`results/runs`, the run of `convergence`): +71, +103, +35 and +65 % over the default, and rates of one second that
-//! are 10 to 22 % apart under the same settings.
+//! is no easier than a disk, the size of what is to be gained and the noise are about those of an emulated hard disk in an
+//! early run of `convergence`, whose workloads were noisier than today's: +71, +103, +35 and +65 % over the default, and
+//! rates of one second that are 10 to 22 % apart under the same settings.
 
 use super::clock::{Clock, VirtualClock};
 use block_types::{DevNo, Knob, Nanos, Sectors};
