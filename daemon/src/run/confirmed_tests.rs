@@ -459,16 +459,18 @@ fn drift_and_a_neighbour_promote_nothing() {
 
 #[test]
 fn a_disk_that_becomes_ten_times_slower_is_learned_anew() {
-    let outcome = Run::of(1_500).go(|seconds, settings| {
-        let slower = if seconds < 200.0 { 1.0 } else { 10.0 };
-        Doing::reads(hill(settings) / slower)
+    // What suits the slower disk is elsewhere: by then the quick one's best may have been found.
+    let other_side = |settings: &Settings| 1_000.0 * (-0.1 * (7.0 - octaves(settings))).exp();
+    let outcome = Run::of(1_500).go(move |seconds, settings| {
+        Doing::reads(if seconds < 200.0 { hill(settings) } else { other_side(settings) / 10.0 })
     });
     outcome.restored();
     let struck = outcome.violations().iter().filter(|violation| violation.at_ns > 200_000_000_000).count();
     assert!(struck <= 4, "{struck} candidates pay for what the disk did");
-    // What was found before still holds: the hill is where it was.
-    let gain = hill(&outcome.incumbent().expect("nothing is in force")) / hill(&outcome.before);
-    assert!(gain > 1.08, "{gain}: {:?}", outcome.promoted());
+    assert!(
+        outcome.promoted().iter().any(|told| told.at_ns > 250_000_000_000),
+        "nothing was found afterwards"
+    );
 }
 
 #[test]
