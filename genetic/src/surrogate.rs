@@ -151,24 +151,60 @@ impl Surrogate {
         Some(Self { comparisons, hyper, root, weights })
     }
 
+    /// The covariances of f(at) − f(against) with the comparisons.
+    fn covariances(&self, at: &[f64], against: &[f64]) -> Vec<f64> {
+        let known = self.comparisons.iter().map(|known| (&*known.at, &*known.against));
+        known.map(|known| self.hyper.of_differences((at, against), known)).collect()
+    }
+
+    fn mean(&self, with: &[f64]) -> f64 {
+        with.iter().zip(&self.weights).map(|(with, weight)| with * weight).sum()
+    }
+
+    /// How much better `at` is than `against`, in logs, at a best guess: [`Self::difference`] without its deviation, which
+    /// is most of its cost.
+    #[must_use]
+    pub fn gain(&self, at: &[f64], against: &[f64]) -> f64 {
+        self.mean(&self.covariances(at, against))
+    }
+
     /// How much better `at` is than `against`, in logs.
     #[must_use]
     pub fn difference(&self, at: &[f64], against: &[f64]) -> Belief {
-        let with: Vec<f64> = self
-            .comparisons
-            .iter()
-            .map(|known| self.hyper.of_differences((at, against), (&known.at, &known.against)))
-            .collect();
-        let mean = with.iter().zip(&self.weights).map(|(with, weight)| with * weight).sum();
+        let with = self.covariances(at, against);
         let known: f64 = self.root.forward(&with).iter().map(|x| x * x).sum();
         let prior = self.hyper.of_differences((at, against), (at, against));
-        Belief { mean, deviation: (prior - known).max(0.0).sqrt() }
+        Belief { mean: self.mean(&with), deviation: (prior - known).max(0.0).sqrt() }
+    }
+
+    /// Of some places the one that is worth most, the last of equals; `None` of none.
+    #[must_use]
+    pub fn best(&self, places: impl IntoIterator<Item = Vec<f64>>) -> Option<Vec<f64>> {
+        let mut places = places.into_iter().peekable();
+        let first = places.peek()?.clone();
+        let valued = places.map(|place| (self.gain(&place, &first), place));
+        valued.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, place)| place)
+    }
+
+    /// Of some candidates, which lie at `place`, the one from which most is to be expected over `best`, the last of equals;
+    /// `None` of none.
+    #[must_use]
+    pub fn most_promising<T>(
+        &self,
+        candidates: impl IntoIterator<Item = T>,
+        place: impl Fn(&T) -> Vec<f64>,
+        best: &[f64],
+    ) -> Option<T> {
+        let valued = candidates
+            .into_iter()
+            .map(|candidate| (self.difference(&place(&candidate), best).improvement(), candidate));
+        valued.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
     }
 
     /// The surrogate that has also seen `at` do as well as it believes it does: what remains to be learned elsewhere.
     #[must_use]
     pub fn believing(mut self, at: Vec<f64>, against: Vec<f64>, pairs: f64) -> Self {
-        let log_ratio = self.difference(&at, &against).mean;
+        let log_ratio = self.gain(&at, &against);
         self.comparisons.push(Comparison { at, against, log_ratio, pairs });
         let last = self.comparisons.len() - 1;
         let column: Vec<f64> =
@@ -195,7 +231,7 @@ impl Surrogate {
     #[must_use]
     pub fn main_effects(&self, places: &[Vec<f64>]) -> Vec<f64> {
         let Some(home) = places.first() else { return vec![0.0; self.hyper.sharpness.len()] };
-        let worth = |place: &[f64]| self.difference(place, home).mean;
+        let worth = |place: &[f64]| self.gain(place, home);
         let all: Vec<f64> = places.iter().map(|place| worth(place)).collect();
         let total = variance(&all).max(1e-12);
         (0..self.hyper.sharpness.len())
@@ -331,5 +367,20 @@ mod tests {
             .enumerate()
             .map(|(index, it)| Comparison { at: if index == 7 { vec![0.5] } else { it.at }, ..it });
         assert!(Surrogate::fit(short, Noise::Likeliest).is_none());
+    }
+
+    #[test]
+    fn the_best_place_is_the_one_that_is_worth_most() {
+        let surrogate = Surrogate::fit(comparisons(24), Noise::Known(4e-4)).unwrap();
+        let places = [0.1, 0.68, 0.95].map(|first| vec![first, 0.5, 0.5]);
+        assert_eq!(surrogate.best(places.clone()), Some(places[1].clone()));
+        let last = [places[1].clone(), places[2].clone(), places[1].clone()];
+        assert_eq!(surrogate.best(last), Some(places[1].clone()));
+        assert_eq!(surrogate.best([]), None);
+        let at = |place: &usize| places[*place].clone();
+        assert_eq!(surrogate.most_promising([0, 1, 2], at, &places[0]), Some(1));
+        assert_eq!(surrogate.most_promising([], at, &places[0]), None);
+        let exactly = surrogate.difference(&places[1], &places[0]).mean;
+        assert!((surrogate.gain(&places[1], &places[0]) - exactly).abs() < 1e-12);
     }
 }

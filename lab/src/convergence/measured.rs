@@ -67,6 +67,14 @@ impl Measured {
     }
 }
 
+/// Whether settings are within the genes' ranges.
+pub(super) fn within(specs: &[GeneSpec], settings: &Settings) -> bool {
+    specs.iter().all(|spec| {
+        let value = spec.name.parse().ok().and_then(|knob| settings.number(knob));
+        value.is_none_or(|value| spec.contains(value))
+    })
+}
+
 /// Where settings lie on the scales of the genes.
 #[must_use]
 pub fn place(specs: &[GeneSpec], settings: &Settings) -> Vec<f64> {
@@ -153,24 +161,18 @@ impl Landscape for Measured {
         let default = place(specs, &Settings::new());
         work.surrogate
             .as_ref()
-            .map_or(f64::NAN, |surrogate| surrogate.difference(&place(specs, settings), &default).mean.exp())
+            .map_or(f64::NAN, |surrogate| surrogate.gain(&place(specs, settings), &default).exp())
     }
 
     fn oracle(&self, workload: &str, ranges: Ranges) -> Option<Oracle> {
         let work = self.works.get(workload)?;
         let specs = self.genes.get(&ranges)?;
-        let within = |settings: &Settings| {
-            specs.iter().all(|spec| {
-                let value = spec.name.parse().ok().and_then(|knob| settings.number(knob));
-                value.is_none_or(|value| spec.contains(value))
-            })
-        };
         // Half of a few pairs chooses by luck, and the other half says little: what led has only those.
         let most = work.held_out.values().map(Vec::len).max()?;
         let candidates: Vec<(&Settings, [Vec<f64>; 2])> = work
             .held_out
             .iter()
-            .filter(|(settings, logs)| within(settings) && logs.len() >= 4 && 2 * logs.len() >= most)
+            .filter(|(settings, logs)| within(specs, settings) && logs.len() >= 4 && 2 * logs.len() >= most)
             .map(|(settings, logs)| (settings, halves(logs)))
             .collect();
         let chosen = candidates

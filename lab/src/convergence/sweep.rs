@@ -3,7 +3,7 @@
 use super::journal::{Journal, Row};
 use super::live::{Supply, Victim, apply, begin, defaults, join, lock, slice_of};
 use super::measure::{Purpose, Slice};
-use super::measured::{Measured, place};
+use super::measured::{Measured, place, within};
 use super::pace::Pace;
 use super::plan::{HOSTILE_ORDER, Ranges};
 use super::workloads::Running;
@@ -272,16 +272,11 @@ fn promising(workload: &str, genes: &BTreeMap<Ranges, Vec<GeneSpec>>, slices: &[
     let land = Measured::new(genes, swept());
     let surrogate = land.surrogate(workload)?;
     let default = place(specs, &Settings::new());
-    let best =
-        swept().map(|slice| place(specs, &slice.settings)).chain([default.clone()]).max_by(|a, b| {
-            let gain = |at: &[f64]| surrogate.difference(at, &default).mean;
-            gain(a).total_cmp(&gain(b))
-        })?;
-    let expected = |settings: &Settings| surrogate.difference(&place(specs, settings), &best).improvement();
+    let known = swept().map(|slice| place(specs, &slice.settings));
+    let best = surrogate.best(known.chain([default]))?;
     let tried: BTreeSet<&Settings> = swept().map(|slice| &slice.settings).collect();
-    let mut guesses = latin(specs, GUESSES);
-    guesses.retain(|settings| !tried.contains(settings));
-    guesses.into_iter().max_by(|a, b| expected(a).total_cmp(&expected(b)))
+    let untried = latin(specs, GUESSES).into_iter().filter(|settings| !tried.contains(settings));
+    surrogate.most_promising(untried, |settings| place(specs, settings), &best)
 }
 
 /// The sweep's best within the ranges, and the surrogate's.
@@ -293,23 +288,18 @@ fn nominees(
 ) -> Vec<Settings> {
     use super::judge::Landscape;
     let specs = genes.get(&ranges).map(Vec::as_slice).unwrap_or_default();
-    let within = |settings: &Settings| {
-        specs.iter().all(|spec| {
-            let value = spec.name.parse().ok().and_then(|knob| settings.number(knob));
-            value.is_none_or(|value| spec.contains(value))
-        })
-    };
-    let mut swept: Vec<&Slice> =
-        slices.iter().filter(|slice| slice.purpose == Purpose::Sweep && within(&slice.settings)).collect();
+    let mut swept: Vec<&Slice> = slices
+        .iter()
+        .filter(|slice| slice.purpose == Purpose::Sweep && within(specs, &slice.settings))
+        .collect();
     swept.sort_by(|a, b| b.log_ratio().total_cmp(&a.log_ratio()));
     let mut best: Vec<Settings> =
         swept.iter().take(BEST_OF_SWEEP).map(|slice| slice.settings.clone()).collect();
     // Only the sweep: what is nominated must not depend on the pairs that will value it.
     let sweep_only = slices.iter().filter(|slice| slice.purpose == Purpose::Sweep);
     let land = Measured::new(genes, sweep_only);
-    let guesses = latin(specs, GUESSES);
-    let thought = guesses.iter().max_by(|a, b| land.worth(workload, a).total_cmp(&land.worth(workload, b)));
-    best.extend(thought.cloned());
+    let guesses = latin(specs, GUESSES).into_iter().map(|guess| (land.worth(workload, &guess), guess));
+    best.extend(guesses.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, guess)| guess));
     debug_assert!(best.iter().all(|settings| place(specs, settings).len() == specs.len()));
     best
 }

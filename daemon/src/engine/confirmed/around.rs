@@ -115,24 +115,19 @@ impl Around {
         surrogate: Surrogate,
         count: usize,
     ) -> Vec<Genome> {
-        let home = self.space.place(&self.incumbent);
-        let gain = |genome: &Genome| surrogate.difference(&self.space.place(genome), &home).mean;
-        let best = known
-            .filter(|genome| self.holds(genome))
-            .chain([self.incumbent.clone()])
-            .max_by(|a, b| gain(a).total_cmp(&gain(b)));
-        let best = best.map_or_else(|| home.clone(), |best| self.space.place(&best));
+        let place = |genome: &Genome| self.space.place(genome);
+        let home = place(&self.incumbent);
+        let known = known.filter(|genome| self.holds(genome)).map(|genome| place(&genome));
+        let best = surrogate.best(known.chain([home.clone()])).unwrap_or_else(|| home.clone());
         let mut picked: Vec<Genome> = Vec::new();
         let mut surrogate = surrogate;
         for _ in 0..count {
-            let next = offspring
-                .iter()
-                .filter(|genome| **genome != self.incumbent && !picked.contains(genome))
-                .map(|genome| (genome, surrogate.difference(&self.space.place(genome), &best).improvement()))
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            let Some((next, _)) = next else { break };
-            surrogate = surrogate.believing(self.space.place(next), home.clone(), BELIEVED_PAIRS);
-            picked.push(next.clone());
+            let untried =
+                offspring.iter().filter(|genome| **genome != self.incumbent && !picked.contains(genome));
+            let Some(next) = surrogate.most_promising(untried, |genome| place(genome), &best) else { break };
+            let next = next.clone();
+            surrogate = surrogate.believing(place(&next), home.clone(), BELIEVED_PAIRS);
+            picked.push(next);
         }
         picked
     }

@@ -102,20 +102,19 @@ impl Brood {
         // At least half of the campaign explores.
         memory.truncate(children / 2);
         // What was never measured has nothing to breed from: the first campaign looks at all of the region.
-        let chosen_first = match (self.pool.generation(), lessons.surrogate(&around.space)) {
-            (0, _) => around.spread(children, &mut rng),
-            (_, None) => Vec::new(),
-            (_, Some(surrogate)) => {
+        let explored = match self.pool.generation() {
+            0 => around.spread(children, &mut rng).split_off(memory.len()),
+            _ => lessons.surrogate(&around.space).map_or_else(Vec::new, |surrogate| {
                 let offspring = self.offspring(&around, &mut rng);
                 let count = children - memory.len() - children / UNGUIDED_ONE_IN;
-                let picked = around.picked(&offspring, lessons.genomes(&around.space), surrogate, count);
-                // After those of memory.
-                memory.iter().cloned().chain(picked).collect()
-            }
+                around.picked(&offspring, lessons.genomes(&around.space), surrogate, count)
+            }),
         };
+        memory.extend(explored);
+        let first = memory;
         let mut chosen: Vec<Candidate> = Vec::new();
         for child in 0..children {
-            let bred = match memory.get(child).or_else(|| chosen_first.get(child)) {
+            let bred = match first.get(child) {
                 Some(genome) => Some(genome.clone()),
                 None => self.pool.child(child).map(|genome| around.bounded(genome, &mut rng)),
             };
