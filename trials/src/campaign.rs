@@ -83,7 +83,8 @@ impl Campaign {
     /// Where a setting is out of its range.
     pub fn new(config: CampaignConfig, candidates: u32, seed: u64) -> Result<Self, TrialError> {
         config.trial.check()?;
-        let race = Race::new(config.race, candidates, Coin::new(seed, RACE_STREAM));
+        let race =
+            Race::new(config.race, candidates, Coin::new(seed, RACE_STREAM), config.trial.expected_noise);
         let mut campaign = Self {
             config,
             seed,
@@ -130,7 +131,7 @@ impl Campaign {
             Stage::Race(race) if race.next().is_none() => {
                 self.race_slices = race.voids;
                 self.raced = race.raced();
-                (race.scale(self.config.trial.expected_noise), race.nominees())
+                (race.scale(), race.nominees())
             }
             Stage::Confirm { trial, candidate, waiting } => {
                 let Some(verdict) = trial.verdict() else { return Ok(()) };
@@ -161,6 +162,18 @@ impl Campaign {
         let config = TrialConfig { alpha, ..self.config.trial };
         let trial = Box::new(Trial::after(config, Coin::new(self.seed, RACE_STREAM + rank), scale)?);
         Ok(Stage::Confirm { trial, candidate, waiting })
+    }
+
+    /// Right after the race: who is tried, in this order, in place of those that the race nominated. Who nominates may
+    /// know more than this race, and may name a candidate that did not run in it, by a number of its own: the trials are
+    /// all that counts as evidence. Whether that was in time, and there was anybody.
+    pub fn nominate(&mut self, candidates: Vec<u32>) -> Result<bool, TrialError> {
+        let Stage::Confirm { trial, .. } = &self.stage else { return Ok(false) };
+        if candidates.is_empty() || !self.tried.is_empty() || trial.has_begun() {
+            return Ok(false);
+        }
+        self.stage = self.confirm_next(trial.as_ref().clone().into_scale(), candidates)?;
+        Ok(true)
     }
 
     /// How the campaign ended; `None` while it goes on.

@@ -46,6 +46,20 @@ pub fn log_gain(x: f64) -> f64 {
 /// It never falls where `shift` moves away from that side, which [`crate::ConfidenceSequence`] rests on.
 #[must_use]
 pub fn log_evidence(pairs: &[Scaled], shift: f64, side: Side) -> f64 {
+    log_mean_exp(&wealth(pairs, shift, side))
+}
+
+/// ln E that is in prospect after `more` pairs, where the best bet goes on to win `pace` times what it won a pair so far.
+#[must_use]
+pub(crate) fn prospect(pairs: &[Scaled], more: u32, pace: f64, side: Side) -> f64 {
+    let best = wealth(pairs, 0.0, side).into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let won_a_pair = best / pairs.len().max(1) as f64;
+    // The other bets have lost by then: the best is a share of the whole.
+    best + pace * won_a_pair * f64::from(more) - (BETS.len() as f64).ln()
+}
+
+/// ln of what each bet has come to.
+fn wealth(pairs: &[Scaled], shift: f64, side: Side) -> [f64; BETS.len()] {
     let mut wealth = [0.0; BETS.len()];
     for pair in pairs {
         let scaled = ((pair.log_ratio - shift) / pair.scale).clamp(-CLIP, CLIP);
@@ -57,7 +71,7 @@ pub fn log_evidence(pairs: &[Scaled], shift: f64, side: Side) -> f64 {
             *wealth += log_gain(bet * toward);
         }
     }
-    log_mean_exp(&wealth)
+    wealth
 }
 
 /// ln(mean of exp(values)), without leaving the range of numbers.

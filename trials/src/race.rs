@@ -4,11 +4,13 @@
 //! measured here counts as evidence: a nominee is confirmed on pairs that did not choose it. So the race need not
 //! measure in pairs, and every slice serves twice: each is compared with those shortly before it, whoever they belong
 //! to, and `levels.rs` finds the candidates' levels that fit all comparisons best. A control slice comes first and
-//! after every few candidates. Candidates that lie back leave early, and the slices go to those in front.
+//! after every few candidates. Candidates that lie back leave early, and the slices go to those in front. Where one lies
+//! far in front the race is over: which of several good ones is best costs more slices to tell than the next campaign
+//! around the first of them needs.
 
 use crate::levels::{Comparison, Entrant, Levels};
 use crate::scale::Scale;
-use crate::{Arm, Coin, Objective, Outcome, SliceScore, TrialError, Void, VoidCounts};
+use crate::{Arm, Coin, Objective, Outcome, SliceScore, TrialConfig, TrialError, Void, VoidCounts};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -25,13 +27,24 @@ pub struct RaceConfig {
     pub nominees: u32,
     /// Only candidates with a log ratio above this are nominated.
     pub least: f64,
+    /// A candidate that lies so many of its standard errors above the control ends the race after the full rounds; absent
+    /// in races that earlier versions stored. `None`: all rounds are run.
+    #[serde(default)]
+    pub clear_lead: Option<f64>,
 }
 
 impl Default for RaceConfig {
     /// Five rounds, the first two full, a control slice to three others, three nominees, any gain: 48 slices for 12
-    /// candidates.
+    /// candidates, 32 where one lies four standard errors in front after the full ones.
     fn default() -> Self {
-        Self { rounds: 5, full_rounds: 2, candidates_to_control: 3, nominees: 3, least: 0.0 }
+        Self {
+            rounds: 5,
+            full_rounds: 2,
+            candidates_to_control: 3,
+            nominees: 3,
+            least: 0.0,
+            clear_lead: Some(4.0),
+        }
     }
 }
 
@@ -71,6 +84,12 @@ pub(crate) struct Race {
     struck: BTreeSet<u32>,
     /// Measured slices of each candidate.
     slices: Vec<u32>,
+    /// Measured slices of the control; absent in races that earlier versions stored.
+    #[serde(default)]
+    control_slices: u32,
+    /// The noise of a pair that is expected before any was measured; absent likewise.
+    #[serde(default = "expected_noise")]
+    expected_noise: f64,
     /// Rounds that are over.
     round: u32,
     /// What is left of the round at hand; empty once the race is over.
@@ -86,14 +105,20 @@ pub(crate) struct Race {
     pub(crate) voids: VoidCounts,
 }
 
+fn expected_noise() -> f64 {
+    TrialConfig::default().expected_noise
+}
+
 impl Race {
-    pub(crate) fn new(config: RaceConfig, candidates: u32, coin: Coin) -> Self {
+    pub(crate) fn new(config: RaceConfig, candidates: u32, coin: Coin, expected_noise: f64) -> Self {
         let mut race = Self {
             config,
             coin,
             running: (0..candidates).collect(),
             struck: BTreeSet::new(),
             slices: vec![0; candidates as usize],
+            control_slices: 0,
+            expected_noise,
             round: 0,
             queue: VecDeque::new(),
             recent: VecDeque::new(),
@@ -170,8 +195,9 @@ impl Race {
             }
             (Outcome::Measured(score), _) => {
                 self.voids.measured += 1;
-                if let Entrant::Candidate(candidate) = entrant {
-                    self.slices[candidate as usize] += 1;
+                match entrant {
+                    Entrant::Candidate(candidate) => self.slices[candidate as usize] += 1,
+                    Entrant::Control => self.control_slices += 1,
                 }
                 self.compare(entrant, &score, objective);
                 self.recent.push_front((entrant, score));
@@ -205,14 +231,30 @@ impl Race {
             return;
         }
         self.round += 1;
+        let levels = self.levels();
         if self.round >= self.config.full_rounds {
+            // Sooner the fit has hardly more comparisons than levels, and leaves nothing to tell the noise from.
+            if self.is_clear(&levels) {
+                self.round = self.config.rounds;
+            }
             let keep = self.running.len().div_ceil(2).max(self.config.nominees as usize);
-            let levels = self.levels();
             let level = |candidate: &u32| levels.of(*candidate).unwrap_or(f64::NEG_INFINITY);
             self.running.sort_by(|a, b| level(b).total_cmp(&level(a)));
             self.running.truncate(keep);
         }
         self.queue = self.line_up();
+    }
+
+    /// Whether a candidate lies so far above the control that confirming it is worth more than further rounds.
+    fn is_clear(&self, levels: &Levels) -> bool {
+        let Some(lead) = self.config.clear_lead else { return false };
+        let slice_noise = self.scale_of(levels).get() / std::f64::consts::SQRT_2;
+        let of_mean = |slices: u32| 1.0 / f64::from(slices.max(1));
+        self.running.iter().any(|&candidate| {
+            let slices = self.slices[candidate as usize];
+            let error = slice_noise * (of_mean(slices) + of_mean(self.control_slices)).sqrt();
+            levels.of(candidate).is_some_and(|level| level > lead * error)
+        })
     }
 
     fn levels(&self) -> Levels {
@@ -247,9 +289,13 @@ impl Race {
     }
 
     /// What the race tells of the noise of a pair.
-    pub(crate) fn scale(&self, expected: f64) -> Scale {
-        let mut scale = Scale::new(expected);
-        self.levels().neighbour_residuals().for_each(|residual| scale.add_residual(residual));
+    pub(crate) fn scale(&self) -> Scale {
+        self.scale_of(&self.levels())
+    }
+
+    fn scale_of(&self, levels: &Levels) -> Scale {
+        let mut scale = Scale::new(self.expected_noise);
+        levels.neighbour_residuals().for_each(|residual| scale.add_residual(residual));
         scale
     }
 }
@@ -257,6 +303,7 @@ impl Race {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::{Noise, NoiseKind};
 
     fn rate(log: f64) -> Outcome {
         Outcome::Measured(SliceScore::of_rate(log.exp()).unwrap())
@@ -277,7 +324,8 @@ mod tests {
 
     #[test]
     fn without_noise_the_levels_are_exact_and_the_best_are_nominated_in_order() {
-        let race = Race::new(RaceConfig::default(), 12, Coin::new(3, 0));
+        let config = RaceConfig { clear_lead: None, ..RaceConfig::default() };
+        let race = Race::new(config, 12, Coin::new(3, 0), 0.1);
         let (race, controls, children) = run(race, |candidate| f64::from(candidate) * 0.1 - 0.5);
         assert_eq!((controls, children), (12, 36));
         assert_eq!(race.nominees(), [11, 10, 9]);
@@ -290,22 +338,55 @@ mod tests {
     }
 
     #[test]
+    fn a_clear_lead_ends_the_race_after_the_full_rounds_and_noise_seldom_makes_one() {
+        let slices = |seed: u64, level: f64| {
+            let mut race = Race::new(RaceConfig::default(), 12, Coin::new(seed, 0), 0.1);
+            let mut noise = Noise::new(NoiseKind::Gaussian, seed, 0);
+            let mut slices = 0;
+            while let Some((candidate, arm)) = race.next() {
+                let level = if arm == Arm::Child && candidate == 7 { level } else { 0.0 };
+                race.record(rate(level + noise.next_slice()), Objective::Throughput).unwrap();
+                slices += 1;
+            }
+            (slices, race.nominees().first().copied())
+        };
+        let whole = (0..40).filter(|&seed| slices(seed, 0.0).0 == 48).count();
+        assert!(whole >= 32, "{whole} of 40 races without a difference ran to their end");
+        let clear = (0..40).filter(|&seed| slices(seed, 0.8) == (32, Some(7))).count();
+        assert!(clear >= 36, "{clear} of 40 races with a difference of 8 deviations ended at once");
+    }
+
+    #[test]
+    fn a_race_of_an_earlier_version_goes_on() {
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(3, 0), 0.1);
+        race.record(rate(0.0), Objective::Throughput).unwrap();
+        let mut stored = serde_json::to_value(&race).unwrap();
+        for new in ["control_slices", "expected_noise"] {
+            stored.as_object_mut().unwrap().remove(new).unwrap();
+        }
+        stored["config"].as_object_mut().unwrap().remove("clear_lead").unwrap();
+        let race: Race = serde_json::from_value(stored).unwrap();
+        let (race, ..) = run(race, |candidate| f64::from(candidate) * 0.1);
+        assert_eq!(race.nominees(), [3, 2, 1]);
+    }
+
+    #[test]
     fn candidates_that_gain_nothing_are_not_nominated() {
-        let (race, ..) = run(Race::new(RaceConfig::default(), 6, Coin::new(1, 0)), |_| -0.05);
+        let (race, ..) = run(Race::new(RaceConfig::default(), 6, Coin::new(1, 0), 0.1), |_| -0.05);
         assert!(race.nominees().is_empty());
     }
 
     #[test]
     fn the_control_comes_first_so_that_the_guard_knows_it() {
         for seed in 0..20 {
-            let race = Race::new(RaceConfig::default(), 5, Coin::new(seed, 0));
+            let race = Race::new(RaceConfig::default(), 5, Coin::new(seed, 0), 0.1);
             assert_eq!(race.next().unwrap().1, Arm::Control);
         }
     }
 
     #[test]
     fn a_candidate_that_the_guard_struck_out_never_runs_again() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(9, 0));
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(9, 0), 0.1);
         let mut struck = None;
         while let Some((candidate, arm)) = race.next() {
             if arm == Arm::Child {
@@ -326,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_race_that_is_void_for_ever_ends() {
-        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0));
+        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0), 0.1);
         let mut slices = 0;
         while race.next().is_some() {
             race.record(Outcome::Void(Void::Idle), Objective::Throughput).unwrap();
@@ -338,7 +419,7 @@ mod tests {
 
     #[test]
     fn all_candidates_struck_out_end_the_race() {
-        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0));
+        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0), 0.1);
         while let Some((_, arm)) = race.next() {
             let bound = block_types::Nanos(1);
             let outcome = match arm {
@@ -352,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_candidate_under_which_the_workload_always_changes_leaves_soon() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0));
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0), 0.1);
         let mut under_two = 0;
         while let Some((candidate, arm)) = race.next() {
             let outcome = if arm == Arm::Child && candidate == 2 {
@@ -370,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_workload_that_changes_by_itself_costs_no_candidate_its_place() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0));
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0), 0.1);
         let mut slices = 0_u32;
         while let Some((_, arm)) = race.next() {
             slices += 1;

@@ -1,7 +1,7 @@
 //! One setting against another, pair by pair, until there is a verdict.
 
 use crate::estimate::{ConfidenceSequence, Estimate, centre};
-use crate::evidence::{Scaled, Side, log_evidence};
+use crate::evidence::{Scaled, Side, log_evidence, prospect};
 use crate::pair::OpenPair;
 use crate::quantile::{PooledTail, TailPool};
 use crate::{
@@ -17,6 +17,10 @@ pub struct Futility {
     /// Below which centre of the log ratios.
     pub below: f64,
 }
+
+/// Evidence may come faster than it did, but a trial is given up where it would have to come this much faster to be enough
+/// within the cap. Giving up is never evidence, so that α holds however it is decided.
+const PACE_GRANTED: f64 = 1.5;
 
 /// How a trial goes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,7 +99,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undecided {
-    /// A gain above the margin is not in prospect.
+    /// A gain above the margin, or a verdict within the cap on pairs, is not in prospect.
     Futile,
     /// The cap on pairs was reached.
     Capped,
@@ -253,11 +257,16 @@ impl Trial {
         }
         if let Some(futility) = self.config.futility
             && self.pair_count() >= futility.after_pairs
-            && self.centre().is_some_and(|centre| centre < futility.below)
+            && (self.centre().is_some_and(|centre| centre < futility.below) || self.is_out_of_reach(needed))
         {
             return Some(Verdict::Undecided(Undecided::Futile));
         }
         (self.pair_count() >= self.config.max_pairs).then_some(Verdict::Undecided(Undecided::Capped))
+    }
+
+    fn is_out_of_reach(&self, needed: f64) -> bool {
+        let left = self.config.max_pairs.saturating_sub(self.pair_count());
+        prospect(&self.pairs, left, PACE_GRANTED, Side::Above) < needed
     }
 
     /// A pair was lost; too many of them end the trial.
@@ -304,6 +313,11 @@ impl Trial {
     #[must_use]
     pub const fn verdict(&self) -> Option<Verdict> {
         self.verdict
+    }
+
+    /// Whether a slice was recorded, of whatever kind.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.voids != VoidCounts::default() || self.verdict.is_some()
     }
 
     /// The pairs counted so far, each with the scale that was known before it.

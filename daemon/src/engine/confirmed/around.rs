@@ -8,6 +8,9 @@ use trials::TrustRegion;
 /// How many pairs a candidate that was picked is taken to have: about a race's share.
 const BELIEVED_PAIRS: f64 = 4.0;
 
+/// Settings that the surrogate is asked about for its best guess, and steps from there.
+const GUESSES: usize = 256;
+
 /// A region around an incumbent.
 pub(super) struct Around {
     pub(super) space: Space,
@@ -104,6 +107,30 @@ impl Around {
             };
         }
         self.bounded(&Genome(genes), rng)
+    }
+
+    /// Where the surrogate expects most: the best of settings all over the region and of those that are known, and from
+    /// there on the best of ever smaller steps.
+    pub(super) fn best_guess<R: Rng>(
+        &self,
+        surrogate: &Surrogate,
+        known: impl Iterator<Item = Genome>,
+        rng: &mut R,
+    ) -> Option<Genome> {
+        let home = self.space.place(&self.incumbent);
+        let value = |genome: &Genome| surrogate.gain(&self.space.place(genome), &home);
+        let known = known.filter(|genome| self.holds(genome));
+        let all = self.spread(GUESSES, rng).into_iter().chain(known);
+        let first = all.map(|genome| (value(&genome), genome)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let (mut best, mut genome) = first;
+        for _ in 0..GUESSES {
+            let step = self.mutant(&genome, rng);
+            let worth = value(&step);
+            if worth > best {
+                (best, genome) = (worth, step);
+            }
+        }
+        Some(genome)
     }
 
     /// Of `offspring` the `count` from which most is to be expected over the best that is known, each chosen as if those

@@ -12,6 +12,8 @@ use trials::{Raced, TrustRegion};
 const TRIES: u32 = 40;
 /// One in so many candidates is what was bred, whatever the lessons say: they may be wrong.
 const UNGUIDED_ONE_IN: usize = 4;
+/// A purpose of random choices: which settings a campaign begins with. Any odd number.
+const CANDIDATES: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Mutants of each bred child, beside itself, that the lessons choose from.
 const MUTANTS: usize = 2;
 
@@ -27,14 +29,14 @@ pub struct Brood {
 pub struct Candidate {
     /// Its genes.
     pub genome: Genome,
-    /// The child of the population.
-    child: usize,
+    /// The child of the population; `None`: the lessons' guess, which has no place there.
+    child: Option<usize>,
 }
 
-#[cfg(test)]
 impl Candidate {
-    pub(super) const fn new(genome: Genome, child: usize) -> Self {
-        Self { genome, child }
+    /// One that was not bred.
+    pub(super) const fn guessed(genome: Genome) -> Self {
+        Self { genome, child: None }
     }
 }
 
@@ -51,6 +53,16 @@ impl Brood {
             ..MoilanenConfig::default()
         };
         Ok(Self { pool: Moilanen::new(space, config, seed)?, seed })
+    }
+
+    /// The region around an incumbent.
+    pub(super) fn around(&self, incumbent: &Genome, region: &TrustRegion) -> Around {
+        Around { space: self.pool.space().clone(), incumbent: incumbent.clone(), region: *region }
+    }
+
+    /// Random choices of a campaign, for each purpose others.
+    pub(super) fn rng(&self, number: u64, purpose: u64) -> StdRng {
+        StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(purpose))
     }
 
     /// The genes.
@@ -88,9 +100,8 @@ impl Brood {
         lessons: &Lessons,
         number: u64,
     ) -> Vec<Candidate> {
-        let mut rng = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let around =
-            Around { space: self.pool.space().clone(), incumbent: incumbent.clone(), region: *region };
+        let mut rng = self.rng(number, CANDIDATES);
+        let around = self.around(incumbent, region);
         let mut memory: Vec<Genome> = Vec::new();
         for genome in remembered {
             if let Ok(genome) = around.space.admit(genome) {
@@ -127,7 +138,7 @@ impl Brood {
             if let Some(genome) = fresh
                 && self.pool.inject(child, &genome).is_ok()
             {
-                chosen.push(Candidate { genome, child });
+                chosen.push(Candidate { genome, child: Some(child) });
             }
         }
         chosen
@@ -163,10 +174,11 @@ impl Brood {
                 Raced::Struck => Some(worst - 1.0),
                 Raced::Silent => None,
             };
-            // `child` always comes from the pool itself.
+            let Some(child) = candidate.child else { continue };
+            // It comes from the pool itself.
             let _ = match fitness.and_then(|fitness| Fitness::new(fitness).ok()) {
-                Some(fitness) => self.pool.record(candidate.child, fitness),
-                None => self.pool.mark_void(candidate.child),
+                Some(fitness) => self.pool.record(child, fitness),
+                None => self.pool.mark_void(child),
             };
         }
         self.pool.finish_generation();

@@ -120,10 +120,15 @@ impl Confirmed {
 
     /// Takes what came of a campaign's slice.
     pub(super) fn record_campaign(&mut self, now: Nanos, outcome: Outcome, actions: &mut Vec<Action>) {
-        let Some(running) = self.chapter().and_then(|chapter| chapter.running.as_mut()) else { return };
+        let most = self.config.confirmed.nominees as usize;
+        let Some(chapter) = self.chapter() else { return };
+        let Some(running) = &mut chapter.running else { return };
         running.half = !running.half && matches!(outcome, Outcome::Measured(_));
         let whole = !running.half;
-        if let Err(error) = running.campaign.record(outcome) {
+        let raced = running.campaign.trial().is_none();
+        let recorded = running.campaign.record(outcome).map(drop);
+        let recorded = if raced { recorded.and_then(|()| chapter.nominate(most)) } else { recorded };
+        if let Err(error) = recorded {
             let message = error.to_string();
             actions.push(report(Event::Warning { at_ns: now.0, message }));
         }

@@ -100,7 +100,7 @@ mod tests {
         let here = space("fifo_batch");
         let mut lessons = Lessons::default();
         for round in 0..60_u64 {
-            let candidates = [1, 4, 64].map(|value| Candidate::new(Genome(vec![value]), 0));
+            let candidates = [1, 4, 64].map(|value| Candidate::guessed(Genome(vec![value])));
             let raced = candidates.clone().map(|candidate| Raced::Measured {
                 log_ratio: (16.0 / candidate.genome.0[0] as f64).ln() / 10.0,
                 slices: 2 + (round % 2) as u32,

@@ -20,6 +20,7 @@ mod checks;
 mod gain;
 mod incumbent;
 mod lessons;
+mod nominate;
 mod saved;
 mod share;
 mod slices;
