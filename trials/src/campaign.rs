@@ -167,6 +167,9 @@ impl Campaign {
     /// Right after the race: who is tried, in this order, in place of those that the race nominated. Who nominates may
     /// know more than this race, and may name a candidate that did not run in it, by a number of its own: the trials are
     /// all that counts as evidence. Whether that was in time, and there was anybody.
+    ///
+    /// # Errors
+    /// Where a setting is out of its range.
     pub fn nominate(&mut self, candidates: Vec<u32>) -> Result<bool, TrialError> {
         let Stage::Confirm { trial, .. } = &self.stage else { return Ok(false) };
         if candidates.is_empty() || !self.tried.is_empty() || trial.has_begun() {
@@ -233,6 +236,48 @@ mod tests {
     fn the_alphas_of_all_nominees_add_up_to_that_of_the_campaign() {
         let sum: f64 = (1..100_000).map(|rank| nominee_alpha(0.05, rank)).sum();
         assert!(sum < 0.05 && sum > 0.0499, "{sum}");
+    }
+
+    fn slice(log: f64) -> Outcome {
+        Outcome::Measured(crate::SliceScore::of_rate(log.exp()).unwrap())
+    }
+
+    /// A campaign whose race is over: candidate 1 of 4 won it.
+    fn raced() -> Campaign {
+        let trial = TrialConfig { objective: crate::Objective::Throughput, ..TrialConfig::default() };
+        let config = CampaignConfig { trial, ..CampaignConfig::default() };
+        let mut campaign = Campaign::new(config, 4, 1).unwrap();
+        assert!(!campaign.nominate(vec![0]).unwrap(), "the race is still on");
+        while campaign.trial().is_none() {
+            let due = campaign.next().unwrap();
+            let level = if due.arm == Arm::Child && due.candidate == 1 { 0.3 } else { 0.0 };
+            campaign.record(slice(level)).unwrap();
+        }
+        assert_eq!(campaign.next().unwrap().candidate, 1);
+        campaign
+    }
+
+    #[test]
+    fn whoever_knows_more_nominates_in_place_of_the_race() {
+        let mut campaign = raced();
+        assert!(!campaign.nominate(Vec::new()).unwrap(), "nobody is no nomination");
+        // 9 did not run.
+        assert!(campaign.nominate(vec![9, 1]).unwrap());
+        while let Some(due) = campaign.next() {
+            campaign.record(slice(if due.arm == Arm::Child { 0.5 } else { 0.0 })).unwrap();
+        }
+        assert_eq!(campaign.end(), Some(CampaignEnd::Promoted(9)));
+        let tried = campaign.tried();
+        assert_eq!((tried.len(), tried[0].candidate), (1, 9));
+        assert!((tried[0].alpha - nominee_alpha(0.05, 1)).abs() < 1e-12, "as strict as with the race's own");
+    }
+
+    #[test]
+    fn nobody_is_nominated_once_a_trial_has_begun() {
+        let mut campaign = raced();
+        campaign.record(slice(0.0)).unwrap();
+        assert!(!campaign.nominate(vec![0]).unwrap());
+        assert_eq!(campaign.next().unwrap().candidate, 1);
     }
 
     #[test]

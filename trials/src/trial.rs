@@ -20,7 +20,7 @@ pub struct Futility {
 
 /// Evidence may come faster than it did, but a trial is given up where it would have to come this much faster to be enough
 /// within the cap. Giving up is never evidence, so that α holds however it is decided.
-const PACE_GRANTED: f64 = 1.5;
+const PACE_GRANTED: f64 = 5.0;
 
 /// How a trial goes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -343,5 +343,42 @@ impl Trial {
     pub fn into_scale(mut self) -> Scale {
         self.scale.next_child();
         self.scale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a trial ends whose pair `n` has the log ratio `ratio(n)`, and after how many pairs.
+    fn end_of(config: TrialConfig, ratio: impl Fn(u32) -> f64) -> (Verdict, u32) {
+        let mut trial =
+            Trial::new(TrialConfig { objective: Objective::Throughput, ..config }, 3).unwrap();
+        while let Some(arm) = trial.next() {
+            let log = if arm == Arm::Child { ratio(trial.pair_count()) } else { 0.0 };
+            trial.record(Outcome::Measured(SliceScore::of_rate(log.exp()).unwrap())).unwrap();
+        }
+        (trial.verdict().unwrap(), trial.pair_count())
+    }
+
+    /// Up and down by a tenth about a centre.
+    fn about(centre: f64) -> impl Fn(u32) -> f64 {
+        move |pair| centre + if pair.is_multiple_of(2) { 0.1 } else { -0.1 }
+    }
+
+    #[test]
+    fn a_trial_that_cannot_come_to_a_verdict_within_its_cap_is_given_up() {
+        let (verdict, pairs) = end_of(TrialConfig::default(), about(0.015));
+        assert_eq!(verdict, Verdict::Undecided(Undecided::Futile));
+        assert!(pairs < 20, "{pairs} pairs of at most 60");
+        let patient = TrialConfig { futility: None, ..TrialConfig::default() };
+        assert_eq!(end_of(patient, about(0.015)).1, 60, "where the size of the effect is wanted in any case");
+    }
+
+    #[test]
+    fn a_gain_that_only_needs_time_gets_it() {
+        let (verdict, pairs) = end_of(TrialConfig::default(), about(0.06));
+        assert_eq!(verdict, Verdict::Better);
+        assert!(pairs > 12, "{pairs}: it was not given up when that was first asked");
     }
 }

@@ -115,6 +115,12 @@ impl Strategy {
         STRATEGIES.into_iter().find(|strategy| strategy.name == name)
     }
 
+    /// Whether it is the daemon's own search, and not one that it is compared with.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.search, Search::Confirmed { .. })
+    }
+
     /// The arguments of `tunerd run` that make it.
     #[must_use]
     pub fn arguments(&self) -> Vec<&'static str> {

@@ -8,6 +8,7 @@ use crate::bench::report::Report;
 use crate::bench::sysfs::Queue;
 use crate::bench::tunerd::{Stream, Tunerd, field};
 use crate::convergence::live::{GENES, Supply, Victim, begin};
+use crate::convergence::plan::Strategy;
 use crate::convergence::visit::{Scheduled, Visit, visits};
 use crate::convergence::workloads::describe;
 use anyhow::{Context as _, Result};
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 
 /// The two workloads: what suits one is poison for the other.
 const WORKLOADS: [&str; 2] = ["sequential write", "random write"];
-/// Shorter than the daemon's own 4 s after 2 s, so that a campaign fits into a visit.
-const TIMING: [&str; 4] = ["--slice", "600ms", "--settle", "200ms"];
+/// The one of the published run whose campaigns fit into a visit.
+const STRATEGY: &str = "confirmed-short";
 /// The knobs whose values are shown before and after, beside the genes.
 const OTHERS: [&str; 4] = ["scheduler", "nr_requests", "max_sectors_kb", "wbt_lat_usec"];
 
@@ -40,9 +41,9 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         tempfile::Builder::new().prefix("tunerd-lab.").tempdir().context("cannot make a directory")?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), scratch.path())?;
     let seed = options.seed.to_string();
-    let mut arguments =
-        vec!["--mode", "tune", "--strategy", "confirmed", "--objective", "throughput", "--seed", &seed];
-    arguments.extend(TIMING);
+    let strategy = Strategy::named(STRATEGY).context("the demo's strategy is gone")?;
+    let mut arguments = vec!["--mode", "tune", "--seed", &seed];
+    arguments.extend(strategy.arguments());
     for gene in GENES {
         arguments.extend(["--knob", gene]);
     }
@@ -80,7 +81,7 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         }
     }
     let directory = options.directory()?;
-    let subtitle = format!("{}; confirmed, seed {}", supply.describe(), options.seed);
+    let subtitle = format!("{}; {STRATEGY}, seed {}", supply.describe(), options.seed);
     let charts = chart::draw(&directory, &visits, &default, &subtitle)?;
     let device = victim.name().to_owned();
     victim.detach()?;
@@ -92,10 +93,7 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
     for workload in WORKLOADS {
         report.note(format!("{workload}: {}.", describe(workload)));
     }
-    report.note(format!(
-        "Strategy confirmed with slices of 600 ms after 200 ms, for the sake of this demo; the daemon's own are 4 s after \
-         2 s. Objective: throughput. /dev/{device} is gone again."
-    ));
+    report.note(format!("{STRATEGY}: {}. Objective: throughput. /dev/{device} is gone again.", strategy.what));
     for warning in events.iter().filter(|event| event["event"] == "warning") {
         report.note(format!("tunerd warned: {}", field::<String>(warning, "message")?));
     }

@@ -78,14 +78,16 @@ fn figures(history: &History) -> Result<Vec<Figure>, ChartError> {
     ];
     let from = firsts.into_iter().flatten().min().unwrap_or_default();
     let time = Time::between(from, history.end(), "time since the first change");
+    let lapses = lapses(&history.trials, &history.gain_checks, &history.confirmed);
     let mut figures = Vec::new();
     for &objective in Objective::value_variants() {
-        let course = Course::of(&history.changes, &history.trials, &history.gain_checks, objective);
+        let course =
+            Course::of(&history.changes, &history.trials, &history.gain_checks, &lapses, objective);
         if !course.trials.is_empty() || !course.incumbent.is_empty() {
             figures.push(course.gains(history, objective, &time).figure()?);
         }
     }
-    figures.push(settings(history, &time).figure()?);
+    figures.push(settings(history, &lapses, &time).figure()?);
     Ok(figures)
 }
 
@@ -104,10 +106,12 @@ impl Course {
         changes: &[ChangeRow],
         trials: &[Dated<TrialTold>],
         gain_checks: &[Dated<GainTold>],
+        lapses: &[(u64, Class)],
         objective: Objective,
     ) -> Self {
         enum What<'a> {
             Change(Class),
+            Lapse(Class),
             Trial(&'a TrialTold),
             Gain(Option<Class>, f64),
         }
@@ -118,8 +122,10 @@ impl Course {
             let worth = row.told.estimate.as_ref()?.log_ratio.exp();
             Some((row.at_unix_ms, What::Gain(row.told.class, worth)))
         });
-        let mut events: Vec<(u64, What<'_>)> =
-            changes.chain(trials.map(|row| (row.at_unix_ms, What::Trial(&row.told)))).chain(gains).collect();
+        let lapses = lapses.iter().map(|(at, class)| (*at, What::Lapse(*class)));
+        let trials = trials.map(|row| (row.at_unix_ms, What::Trial(&row.told)));
+        // A gain lapses by a check: the check comes first.
+        let mut events: Vec<(u64, What<'_>)> = changes.chain(gains).chain(lapses).chain(trials).collect();
         events.sort_by_key(|(at, _)| *at);
 
         let mut course = Self::default();
@@ -131,6 +137,10 @@ impl Course {
                         course.returns.push(at);
                         course.incumbent.push((at, *worth));
                     }
+                }
+                What::Lapse(class) => {
+                    worths.remove(&Some(class));
+                    course.incumbent.push((at, 1.0));
                 }
                 What::Trial(told) => {
                     let control = match told.against {
@@ -184,28 +194,84 @@ impl Course {
     }
 }
 
+/// When what was confirmed for a fingerprint lapsed, in the order of time. The store keeps no such event, but what follows
+/// shows it: a trial against the default, or that the fingerprint's standing is lapsed by now. It is the last check of the
+/// gain before that which let it lapse.
+fn lapses(
+    trials: &[Dated<TrialTold>],
+    checks: &[Dated<GainTold>],
+    confirmed: &[ConfirmedRow],
+) -> Vec<(u64, Class)> {
+    let last_check = |class: Class, from: u64, until: u64| {
+        let of_class = checks.iter().filter(|row| row.told.class == Some(class)).map(|row| row.at_unix_ms);
+        of_class.filter(|at| (from..=until).contains(at)).max().unwrap_or(until)
+    };
+    let mut standing: BTreeMap<Class, u64> = BTreeMap::new();
+    let mut lapses = Vec::new();
+    for row in trials {
+        let Some(class) = row.told.class else { continue };
+        if row.told.against == Against::Default
+            && let Some(from) = standing.remove(&class)
+        {
+            lapses.push((last_check(class, from, row.at_unix_ms), class));
+        }
+        if row.told.verdict == Verdict::Better {
+            standing.insert(class, row.at_unix_ms);
+        }
+    }
+    for (class, from) in standing {
+        let lapsed = |row: &&ConfirmedRow| {
+            row.key.class == class.name() && row.entry.standing == Standing::Lapsed
+        };
+        if let Some(row) = confirmed.iter().find(lapsed) {
+            lapses.push((last_check(class, from, row.updated_unix_ms), class));
+        }
+    }
+    lapses.sort_unstable_by_key(|(at, _)| *at);
+    lapses
+}
+
 /// What is in force where nothing is on trial, from when on: what is confirmed for the fingerprint, else the default.
-fn in_force<'a>(history: &'a History, default: &'a Settings) -> Vec<(u64, &'a Settings)> {
-    let changes = history.changes.iter().map(|row| (row.at_unix_ms, row.to, None));
+fn in_force<'a>(
+    history: &'a History,
+    lapses: &[(u64, Class)],
+    default: &'a Settings,
+) -> Vec<(u64, &'a Settings)> {
+    enum What<'a> {
+        Change,
+        Lapse,
+        Promoted(&'a Settings),
+    }
+    let changes = history.changes.iter().map(|row| (row.at_unix_ms, row.to, What::Change));
+    let lapses = lapses.iter().map(|(at, class)| (*at, *class, What::Lapse));
     let better = history.trials.iter().filter(|row| row.told.verdict == Verdict::Better);
-    let promoted = better.filter_map(|row| Some((row.at_unix_ms, row.told.class?, Some(&row.told.settings))));
-    let mut events: Vec<(u64, Class, Option<&Settings>)> = changes.chain(promoted).collect();
+    let promoted =
+        better.filter_map(|row| Some((row.at_unix_ms, row.told.class?, What::Promoted(&row.told.settings))));
+    let mut events: Vec<(u64, Class, What<'_>)> = changes.chain(lapses).chain(promoted).collect();
     events.sort_by_key(|(at, ..)| *at);
     let mut known: BTreeMap<Class, &Settings> = BTreeMap::new();
     let mut course = Vec::new();
-    for (at, class, promoted) in events {
-        known.extend(promoted.map(|settings| (class, settings)));
+    for (at, class, what) in events {
+        match what {
+            What::Change => {}
+            What::Lapse => {
+                known.remove(&class);
+            }
+            What::Promoted(settings) => {
+                known.insert(class, settings);
+            }
+        }
         course.push((at, known.get(&class).copied().unwrap_or(default)));
     }
     course
 }
 
 /// What was tried, and what of it was confirmed.
-fn settings(history: &History, time: &Time) -> GenesChart {
+fn settings(history: &History, lapses: &[(u64, Class)], time: &Time) -> GenesChart {
     let against_default = |row: &&Dated<TrialTold>| row.told.against == Against::Default;
     let default = history.trials.iter().find(against_default).map(|row| row.told.control.clone());
     let default = default.unwrap_or_default();
-    let course = in_force(history, &default);
+    let course = in_force(history, lapses, &default);
     let panel = |knob: Knob| {
         let value =
             |at: u64, settings: &Settings| Some((time.at(at), charts::gene(knob, settings.get(knob)?)));
@@ -278,6 +344,36 @@ mod tests {
         Dated { at_unix_ms, told }
     }
 
+    fn check(at_unix_ms: u64, class: Class, ratio: f64) -> Dated<GainTold> {
+        let told = GainTold {
+            at_ns: 0,
+            class: Some(class),
+            settings: Settings::new(),
+            objective: Objective::Throughput,
+            confirmed_gain: 0.5,
+            estimate: estimate(ratio),
+            default_share: None,
+        };
+        Dated { at_unix_ms, told }
+    }
+
+    #[test]
+    fn what_lapsed_is_no_longer_in_force_and_does_not_come_back() {
+        let trials = [
+            trial(10, READ, Against::Default, Verdict::Better, 1.5),
+            trial(20, READ, Against::Incumbent, Verdict::Better, 1.1),
+            trial(30, WRITE, Against::Default, Verdict::Better, 1.2),
+            trial(90, READ, Against::Default, Verdict::Undecided(Undecided::Futile), 1.0),
+        ];
+        let checks = [check(15, READ, 1.4), check(60, READ, 0.9), check(95, READ, 1.0)];
+        let lapsed = lapses(&trials, &checks, &[]);
+        assert_eq!(lapsed, [(60, READ)], "by the last check before the default was on trial again");
+        let changes = [change(0, READ), change(100, READ)];
+        let course = Course::of(&changes, &trials, &checks[..2], &lapsed, Objective::Throughput);
+        assert!(course.returns.is_empty());
+        assert!(course.incumbent.contains(&(60, 1.0)), "{:?}", course.incumbent);
+    }
+
     #[test]
     fn a_trial_against_what_was_confirmed_is_worth_the_product_and_what_comes_back_is_marked() {
         let changes = [change(0, READ), change(100, WRITE), change(200, READ), change(300, WRITE)];
@@ -288,17 +384,8 @@ mod tests {
             trial(110, WRITE, Against::Default, Verdict::Worse, 0.5),
             trial(220, READ, Against::Incumbent, Verdict::Better, 2.0),
         ];
-        let checked = GainTold {
-            at_ns: 0,
-            class: Some(READ),
-            settings: Settings::new(),
-            objective: Objective::Throughput,
-            confirmed_gain: 0.5,
-            estimate: estimate(1.4),
-            default_share: None,
-        };
-        let checks = [Dated { at_unix_ms: 30, told: checked }];
-        let course = Course::of(&changes, &trials, &checks, Objective::Throughput);
+        let checks = [check(30, READ, 1.4)];
+        let course = Course::of(&changes, &trials, &checks, &[], Objective::Throughput);
         let near = |found: &[(u64, f64)], wanted: &[(u64, f64)]| {
             assert_eq!(found.len(), wanted.len(), "{found:?}");
             for (one, other) in found.iter().zip(wanted) {
@@ -308,7 +395,7 @@ mod tests {
         near(&course.trials, &[(10, 1.5), (20, 1.65), (110, 0.5), (220, 2.8)]);
         near(&course.incumbent, &[(10, 1.5), (30, 1.4), (200, 1.4), (220, 2.8)]);
         assert_eq!(course.returns, [200], "nothing was confirmed for writes");
-        let other = Course::of(&changes, &trials, &checks, Objective::Tail);
+        let other = Course::of(&changes, &trials, &checks, &[], Objective::Tail);
         assert!(other.trials.is_empty() && other.incumbent.is_empty() && other.returns.is_empty());
     }
 }

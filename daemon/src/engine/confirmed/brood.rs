@@ -209,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn candidates_that_earlier_versions_stored_keep_their_place() {
+        let stored = r#"{"genome": [4, 7], "child": 3}"#;
+        let candidate: Candidate = serde_json::from_str(stored).unwrap();
+        assert_eq!((candidate.genome, candidate.child), (Genome(vec![4, 7]), Some(3)));
+        let guess = Candidate::guessed(Genome(vec![4, 7]));
+        assert_eq!(serde_json::from_str::<Candidate>(&serde_json::to_string(&guess).unwrap()).unwrap(), guess);
+    }
+
+    #[test]
     fn candidates_are_near_the_incumbent_all_different_and_never_the_incumbent() {
         let space = space();
         let home = space.defaults();
@@ -281,6 +290,21 @@ mod tests {
             [&Genome(vec![1])]
         );
         brood.breed(&candidates, &[Raced::Struck]);
+    }
+
+    #[test]
+    fn a_guess_that_has_no_place_in_the_population_changes_nothing_there() {
+        let space = space();
+        let mut with = Brood::new(space.clone(), 12, 5).unwrap();
+        let mut candidates =
+            with.candidates(&space.defaults(), &TrustRegion::default(), &[], &Lessons::default(), 1);
+        let mut without = with.clone();
+        let measured = |log_ratio| Raced::Measured { log_ratio, slices: 2 };
+        let raced: Vec<Raced> = (0..12).map(|child| measured(f64::from(child) / 100.0)).collect();
+        without.breed(&candidates, &raced);
+        candidates.push(Candidate::guessed(Genome(vec![1, 2, 0, 100])));
+        with.breed(&candidates, &[raced, vec![measured(9.0)]].concat());
+        assert_eq!(with, without);
     }
 
     #[test]
