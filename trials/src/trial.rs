@@ -352,8 +352,7 @@ mod tests {
 
     /// How a trial ends whose pair `n` has the log ratio `ratio(n)`, and after how many pairs.
     fn end_of(config: TrialConfig, ratio: impl Fn(u32) -> f64) -> (Verdict, u32) {
-        let mut trial =
-            Trial::new(TrialConfig { objective: Objective::Throughput, ..config }, 3).unwrap();
+        let mut trial = Trial::new(TrialConfig { objective: Objective::Throughput, ..config }, 3).unwrap();
         while let Some(arm) = trial.next() {
             let log = if arm == Arm::Child { ratio(trial.pair_count()) } else { 0.0 };
             trial.record(Outcome::Measured(SliceScore::of_rate(log.exp()).unwrap())).unwrap();

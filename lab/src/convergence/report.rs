@@ -338,12 +338,21 @@ fn verdicts(report: &mut Report, plan: &Plan, summaries: &[Summary]) {
             ));
             continue;
         }
-        let paper =
-            PAPER_PER_CENT.iter().find(|(name, _)| name == workload).map_or(0.0, |(_, found)| *found);
+        let paper = PAPER_PER_CENT.iter().find(|(name, _)| name == workload).map_or(0.0, |(_, found)| *found);
         let cold = summary.arms.get(&Arm::None).map_or(0.0, |none| none.mean_s);
         let wanted = if cold >= COLD_ENOUGH_S { paper.max(97.0) } else { paper };
-        shorter(report, &format!("{strategy}, {workload}: warm shorter than none"), wanted, &summary.against_none);
-        shorter(report, &format!("{strategy}, {workload}: warm shorter than reset"), 0.0, &summary.against_reset);
+        shorter(
+            report,
+            &format!("{strategy}, {workload}: warm shorter than none"),
+            wanted,
+            &summary.against_none,
+        );
+        shorter(
+            report,
+            &format!("{strategy}, {workload}: warm shorter than reset"),
+            0.0,
+            &summary.against_reset,
+        );
         if let Some(warm) = summary.arms.get(&Arm::Warm) {
             report.verdict(
                 &format!("{strategy}, {workload}: median warm T95"),

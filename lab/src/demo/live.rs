@@ -93,7 +93,8 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
     for workload in WORKLOADS {
         report.note(format!("{workload}: {}.", describe(workload)));
     }
-    report.note(format!("{STRATEGY}: {}. Objective: throughput. /dev/{device} is gone again.", strategy.what));
+    report
+        .note(format!("{STRATEGY}: {}. Objective: throughput. /dev/{device} is gone again.", strategy.what));
     for warning in events.iter().filter(|event| event["event"] == "warning") {
         report.note(format!("tunerd warned: {}", field::<String>(warning, "message")?));
     }

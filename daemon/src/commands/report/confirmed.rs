@@ -81,8 +81,7 @@ fn figures(history: &History) -> Result<Vec<Figure>, ChartError> {
     let lapses = lapses(&history.trials, &history.gain_checks, &history.confirmed);
     let mut figures = Vec::new();
     for &objective in Objective::value_variants() {
-        let course =
-            Course::of(&history.changes, &history.trials, &history.gain_checks, &lapses, objective);
+        let course = Course::of(&history.changes, &history.trials, &history.gain_checks, &lapses, objective);
         if !course.trials.is_empty() || !course.incumbent.is_empty() {
             figures.push(course.gains(history, objective, &time).figure()?);
         }
@@ -220,9 +219,8 @@ fn lapses(
         }
     }
     for (class, from) in standing {
-        let lapsed = |row: &&ConfirmedRow| {
-            row.key.class == class.name() && row.entry.standing == Standing::Lapsed
-        };
+        let lapsed =
+            |row: &&ConfirmedRow| row.key.class == class.name() && row.entry.standing == Standing::Lapsed;
         if let Some(row) = confirmed.iter().find(lapsed) {
             lapses.push((last_check(class, from, row.updated_unix_ms), class));
         }

@@ -214,7 +214,10 @@ mod tests {
         let candidate: Candidate = serde_json::from_str(stored).unwrap();
         assert_eq!((candidate.genome, candidate.child), (Genome(vec![4, 7]), Some(3)));
         let guess = Candidate::guessed(Genome(vec![4, 7]));
-        assert_eq!(serde_json::from_str::<Candidate>(&serde_json::to_string(&guess).unwrap()).unwrap(), guess);
+        assert_eq!(
+            serde_json::from_str::<Candidate>(&serde_json::to_string(&guess).unwrap()).unwrap(),
+            guess
+        );
     }
 
     #[test]
