@@ -203,7 +203,7 @@ mod tests {
             let value = land.oracle(work, Ranges::Catalogue).unwrap().value;
             assert!((value - 1.0 - gain).abs() < 0.05, "{work}: {value}");
         }
-        assert_eq!(land.dominant("random read"), [Knob::FifoBatch, Knob::WritesStarved]);
+        assert_eq!(land.dominant("sequential read"), [Knob::FifoBatch, Knob::WritesStarved]);
         assert_eq!(land.dominant("random write"), [Knob::FifoBatch]);
         for work in HOSTILE_ORDER {
             let fair = land.oracle(work, Ranges::Catalogue).unwrap();
