@@ -8,7 +8,6 @@ use crate::bench::report::Report;
 use crate::bench::sysfs::Queue;
 use crate::bench::tunerd::{Stream, Tunerd, field};
 use crate::convergence::live::{GENES, Supply, Victim, begin};
-use crate::convergence::plan::Strategy;
 use crate::convergence::visit::{Scheduled, Visit, visits};
 use crate::convergence::workloads::describe;
 use anyhow::{Context as _, Result};
@@ -20,8 +19,8 @@ use std::time::{Duration, Instant};
 
 /// The two workloads: what suits one is poison for the other.
 const WORKLOADS: [&str; 2] = ["sequential write", "random write"];
-/// The one of the published run whose campaigns fit into a visit.
-const STRATEGY: &str = "confirmed-short";
+/// Shorter than the daemon's own 4 s after 2 s, with pauses of 1 min to 1 h, so that a campaign fits into a visit.
+const PACE: [&str; 8] = ["--slice", "350ms", "--settle", "150ms", "--pause", "10s", "--pause-max", "30s"];
 /// The knobs whose values are shown before and after, beside the genes.
 const OTHERS: [&str; 4] = ["scheduler", "nr_requests", "max_sectors_kb", "wbt_lat_usec"];
 
@@ -41,9 +40,9 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         tempfile::Builder::new().prefix("tunerd-lab.").tempdir().context("cannot make a directory")?;
     let tunerd = Tunerd::find(context.tunerd.as_deref(), scratch.path())?;
     let seed = options.seed.to_string();
-    let strategy = Strategy::named(STRATEGY).context("the demo's strategy is gone")?;
-    let mut arguments = vec!["--mode", "tune", "--seed", &seed];
-    arguments.extend(strategy.arguments());
+    let mut arguments =
+        vec!["--mode", "tune", "--strategy", "confirmed", "--objective", "throughput", "--seed", &seed];
+    arguments.extend(PACE);
     for gene in GENES {
         arguments.extend(["--knob", gene]);
     }
@@ -81,7 +80,7 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
         }
     }
     let directory = options.directory()?;
-    let subtitle = format!("{}; {STRATEGY}, seed {}", supply.describe(), options.seed);
+    let subtitle = format!("{}; confirmed, seed {}", supply.describe(), options.seed);
     let charts = chart::draw(&directory, &visits, &default, &subtitle)?;
     let device = victim.name().to_owned();
     victim.detach()?;
@@ -93,8 +92,10 @@ pub(super) fn run(context: &Context, options: &Options) -> Result<Report> {
     for workload in WORKLOADS {
         report.note(format!("{workload}: {}.", describe(workload)));
     }
-    report
-        .note(format!("{STRATEGY}: {}. Objective: throughput. /dev/{device} is gone again.", strategy.what));
+    report.note(format!(
+        "Strategy confirmed with slices of 350 ms after 150 ms and pauses of 10 s to 30 s, for the sake of this demo; the \
+         daemon's own are 4 s after 2 s and 1 min to 1 h. Objective: throughput. /dev/{device} is gone again."
+    ));
     for warning in events.iter().filter(|event| event["event"] == "warning") {
         report.note(format!("tunerd warned: {}", field::<String>(warning, "message")?));
     }

@@ -129,8 +129,9 @@ fn is_fair_to_two_equal_processes() -> Result<(), Failed> {
     let config = disk.set(Elevator::Bfq, &[(Knob::LowLatency, 0)])?;
     let found = turns(&mut disk, &config, &job, &options)?;
     eprintln!("share of the first: simulated {:.3}, kernel {:.3}", found.share[0], found.share[1]);
-    for share in found.share {
-        assert!((0.42..0.58).contains(&share), "shares {:?}", found.share);
+    // Not by panic: a busy machine may hold up one of the two, and then it is tried again.
+    if !found.share.iter().all(|share| (0.42..0.58).contains(share)) {
+        return Err(format!("shares {:?}, expected 0.42 to 0.58", found.share).into());
     }
     assert_near("reads/s", found.per_second[0], found.per_second[1], 0.15)
 }
