@@ -83,8 +83,7 @@ impl Campaign {
     /// Where a setting is out of its range.
     pub fn new(config: CampaignConfig, candidates: u32, seed: u64) -> Result<Self, TrialError> {
         config.trial.check()?;
-        let race =
-            Race::new(config.race, candidates, Coin::new(seed, RACE_STREAM), config.trial.expected_noise);
+        let race = Race::new(config.race, candidates, Coin::new(seed, RACE_STREAM));
         let mut campaign = Self {
             config,
             seed,
@@ -115,7 +114,7 @@ impl Campaign {
     /// After the end, and for an abort of the control arm, which is not under guard.
     pub fn record(&mut self, outcome: Outcome) -> Result<Option<CampaignEnd>, TrialError> {
         match &mut self.stage {
-            Stage::Race(race) => race.record(outcome, self.config.trial.objective)?,
+            Stage::Race(race) => race.record(outcome, &self.config.trial)?,
             Stage::Confirm { trial, .. } => {
                 trial.record(outcome)?;
             }
@@ -131,7 +130,7 @@ impl Campaign {
             Stage::Race(race) if race.next().is_none() => {
                 self.race_slices = race.voids;
                 self.raced = race.raced();
-                (race.scale(), race.nominees())
+                (race.scale(self.config.trial.expected_noise), race.nominees())
             }
             Stage::Confirm { trial, candidate, waiting } => {
                 let Some(verdict) = trial.verdict() else { return Ok(()) };

@@ -84,12 +84,6 @@ pub(crate) struct Race {
     struck: BTreeSet<u32>,
     /// Measured slices of each candidate.
     slices: Vec<u32>,
-    /// Measured slices of the control; absent in races that earlier versions stored.
-    #[serde(default)]
-    control_slices: u32,
-    /// The noise of a pair that is expected before any was measured; absent likewise.
-    #[serde(default = "expected_noise")]
-    expected_noise: f64,
     /// Rounds that are over.
     round: u32,
     /// What is left of the round at hand; empty once the race is over.
@@ -105,20 +99,14 @@ pub(crate) struct Race {
     pub(crate) voids: VoidCounts,
 }
 
-fn expected_noise() -> f64 {
-    TrialConfig::default().expected_noise
-}
-
 impl Race {
-    pub(crate) fn new(config: RaceConfig, candidates: u32, coin: Coin, expected_noise: f64) -> Self {
+    pub(crate) fn new(config: RaceConfig, candidates: u32, coin: Coin) -> Self {
         let mut race = Self {
             config,
             coin,
             running: (0..candidates).collect(),
             struck: BTreeSet::new(),
             slices: vec![0; candidates as usize],
-            control_slices: 0,
-            expected_noise,
             round: 0,
             queue: VecDeque::new(),
             recent: VecDeque::new(),
@@ -160,8 +148,8 @@ impl Race {
         Some((candidate, arm))
     }
 
-    /// Takes what came of the slice that was due.
-    pub(crate) fn record(&mut self, outcome: Outcome, objective: Objective) -> Result<(), TrialError> {
+    /// Takes what came of the slice that was due; its noise and its objective are those of the trials to come.
+    pub(crate) fn record(&mut self, outcome: Outcome, trial: &TrialConfig) -> Result<(), TrialError> {
         let entrant = *self.queue.front().ok_or(TrialError::Ended)?;
         match (outcome, entrant) {
             (Outcome::Void(void), _) => {
@@ -191,20 +179,19 @@ impl Race {
                 self.recent.clear();
                 self.losses = 0;
                 self.changes = 0;
-                self.settle();
             }
             (Outcome::Measured(score), _) => {
                 self.voids.measured += 1;
-                match entrant {
-                    Entrant::Candidate(candidate) => self.slices[candidate as usize] += 1,
-                    Entrant::Control => self.control_slices += 1,
+                if let Entrant::Candidate(candidate) = entrant {
+                    self.slices[candidate as usize] += 1;
                 }
-                self.compare(entrant, &score, objective);
+                self.compare(entrant, &score, trial.objective);
                 self.recent.push_front((entrant, score));
                 self.recent.truncate(LAGS);
                 self.advance();
             }
         }
+        self.settle(trial.expected_noise);
         Ok(())
     }
 
@@ -217,24 +204,24 @@ impl Race {
         }
     }
 
-    /// To the next slice, and to the next round where that was the last one.
+    /// To the next slice.
     fn advance(&mut self) {
         self.losses = 0;
         self.changes = 0;
         self.queue.pop_front();
-        self.settle();
     }
 
-    fn settle(&mut self) {
+    /// To the next round where the one at hand is over.
+    fn settle(&mut self, expected_noise: f64) {
         let candidates_wait = self.queue.iter().any(|waiting| *waiting != Entrant::Control);
         if candidates_wait || self.round >= self.config.rounds {
             return;
         }
         self.round += 1;
-        let levels = self.levels();
         if self.round >= self.config.full_rounds {
+            let levels = self.levels();
             // Sooner the fit has hardly more comparisons than levels, and leaves nothing to tell the noise from.
-            if self.is_clear(&levels) {
+            if self.is_clear(&levels, expected_noise) {
                 self.round = self.config.rounds;
             }
             let keep = self.running.len().div_ceil(2).max(self.config.nominees as usize);
@@ -246,13 +233,15 @@ impl Race {
     }
 
     /// Whether a candidate lies so far above the control that confirming it is worth more than further rounds.
-    fn is_clear(&self, levels: &Levels) -> bool {
+    fn is_clear(&self, levels: &Levels, expected_noise: f64) -> bool {
         let Some(lead) = self.config.clear_lead else { return false };
-        let slice_noise = self.scale_of(levels).get() / std::f64::consts::SQRT_2;
-        let of_mean = |slices: u32| 1.0 / f64::from(slices.max(1));
+        let slice_noise = scale_of(levels, expected_noise).get() / std::f64::consts::SQRT_2;
+        let of_mean = |slices: u64| 1.0 / slices.max(1) as f64;
+        let of_candidates: u64 = self.slices.iter().map(|&slices| u64::from(slices)).sum();
+        let of_control = self.voids.measured - of_candidates;
         self.running.iter().any(|&candidate| {
-            let slices = self.slices[candidate as usize];
-            let error = slice_noise * (of_mean(slices) + of_mean(self.control_slices)).sqrt();
+            let slices = u64::from(self.slices[candidate as usize]);
+            let error = slice_noise * (of_mean(slices) + of_mean(of_control)).sqrt();
             levels.of(candidate).is_some_and(|level| level > lead * error)
         })
     }
@@ -289,21 +278,25 @@ impl Race {
     }
 
     /// What the race tells of the noise of a pair.
-    pub(crate) fn scale(&self) -> Scale {
-        self.scale_of(&self.levels())
+    pub(crate) fn scale(&self, expected_noise: f64) -> Scale {
+        scale_of(&self.levels(), expected_noise)
     }
+}
 
-    fn scale_of(&self, levels: &Levels) -> Scale {
-        let mut scale = Scale::new(self.expected_noise);
-        levels.neighbour_residuals().for_each(|residual| scale.add_residual(residual));
-        scale
-    }
+fn scale_of(levels: &Levels, expected_noise: f64) -> Scale {
+    let mut scale = Scale::new(expected_noise);
+    levels.neighbour_residuals().for_each(|residual| scale.add_residual(residual));
+    scale
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::simulation::{Noise, NoiseKind};
+
+    fn by_throughput() -> TrialConfig {
+        TrialConfig { objective: Objective::Throughput, ..TrialConfig::default() }
+    }
 
     fn rate(log: f64) -> Outcome {
         Outcome::Measured(SliceScore::of_rate(log.exp()).unwrap())
@@ -317,7 +310,7 @@ mod tests {
                 Arm::Child => level(candidate),
             };
             *if arm == Arm::Control { &mut controls } else { &mut children } += 1;
-            race.record(rate(log), Objective::Throughput).unwrap();
+            race.record(rate(log), &by_throughput()).unwrap();
         }
         (race, controls, children)
     }
@@ -325,7 +318,7 @@ mod tests {
     #[test]
     fn without_noise_the_levels_are_exact_and_the_best_are_nominated_in_order() {
         let config = RaceConfig { clear_lead: None, ..RaceConfig::default() };
-        let race = Race::new(config, 12, Coin::new(3, 0), 0.1);
+        let race = Race::new(config, 12, Coin::new(3, 0));
         let (race, controls, children) = run(race, |candidate| f64::from(candidate) * 0.1 - 0.5);
         assert_eq!((controls, children), (12, 36));
         assert_eq!(race.nominees(), [11, 10, 9]);
@@ -340,12 +333,12 @@ mod tests {
     #[test]
     fn a_clear_lead_ends_the_race_after_the_full_rounds_and_noise_seldom_makes_one() {
         let slices = |seed: u64, level: f64| {
-            let mut race = Race::new(RaceConfig::default(), 12, Coin::new(seed, 0), 0.1);
+            let mut race = Race::new(RaceConfig::default(), 12, Coin::new(seed, 0));
             let mut noise = Noise::new(NoiseKind::Gaussian, seed, 0);
             let mut slices = 0;
             while let Some((candidate, arm)) = race.next() {
                 let level = if arm == Arm::Child && candidate == 7 { level } else { 0.0 };
-                race.record(rate(level + noise.next_slice()), Objective::Throughput).unwrap();
+                race.record(rate(level + noise.next_slice()), &by_throughput()).unwrap();
                 slices += 1;
             }
             (slices, race.nominees().first().copied())
@@ -358,12 +351,9 @@ mod tests {
 
     #[test]
     fn a_race_of_an_earlier_version_goes_on() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(3, 0), 0.1);
-        race.record(rate(0.0), Objective::Throughput).unwrap();
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(3, 0));
+        race.record(rate(0.0), &by_throughput()).unwrap();
         let mut stored = serde_json::to_value(&race).unwrap();
-        for new in ["control_slices", "expected_noise"] {
-            stored.as_object_mut().unwrap().remove(new).unwrap();
-        }
         stored["config"].as_object_mut().unwrap().remove("clear_lead").unwrap();
         let race: Race = serde_json::from_value(stored).unwrap();
         let (race, ..) = run(race, |candidate| f64::from(candidate) * 0.1);
@@ -372,21 +362,21 @@ mod tests {
 
     #[test]
     fn candidates_that_gain_nothing_are_not_nominated() {
-        let (race, ..) = run(Race::new(RaceConfig::default(), 6, Coin::new(1, 0), 0.1), |_| -0.05);
+        let (race, ..) = run(Race::new(RaceConfig::default(), 6, Coin::new(1, 0)), |_| -0.05);
         assert!(race.nominees().is_empty());
     }
 
     #[test]
     fn the_control_comes_first_so_that_the_guard_knows_it() {
         for seed in 0..20 {
-            let race = Race::new(RaceConfig::default(), 5, Coin::new(seed, 0), 0.1);
+            let race = Race::new(RaceConfig::default(), 5, Coin::new(seed, 0));
             assert_eq!(race.next().unwrap().1, Arm::Control);
         }
     }
 
     #[test]
     fn a_candidate_that_the_guard_struck_out_never_runs_again() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(9, 0), 0.1);
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(9, 0));
         let mut struck = None;
         while let Some((candidate, arm)) = race.next() {
             if arm == Arm::Child {
@@ -399,7 +389,7 @@ mod tests {
             } else {
                 rate(0.1)
             };
-            race.record(outcome, Objective::Throughput).unwrap();
+            race.record(outcome, &by_throughput()).unwrap();
         }
         assert!(!race.nominees().contains(&struck.unwrap()));
         assert_eq!(race.raced()[struck.unwrap() as usize], Raced::Struck);
@@ -407,10 +397,10 @@ mod tests {
 
     #[test]
     fn a_race_that_is_void_for_ever_ends() {
-        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0), 0.1);
+        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0));
         let mut slices = 0;
         while race.next().is_some() {
-            race.record(Outcome::Void(Void::Idle), Objective::Throughput).unwrap();
+            race.record(Outcome::Void(Void::Idle), &by_throughput()).unwrap();
             slices += 1;
         }
         assert!(race.nominees().is_empty());
@@ -419,21 +409,21 @@ mod tests {
 
     #[test]
     fn all_candidates_struck_out_end_the_race() {
-        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0), 0.1);
+        let mut race = Race::new(RaceConfig::default(), 3, Coin::new(0, 0));
         while let Some((_, arm)) = race.next() {
             let bound = block_types::Nanos(1);
             let outcome = match arm {
                 Arm::Control => rate(0.0),
                 Arm::Child => Outcome::Aborted(crate::Abort::Age { oldest: bound, bound }),
             };
-            race.record(outcome, Objective::Throughput).unwrap();
+            race.record(outcome, &by_throughput()).unwrap();
         }
         assert!(race.nominees().is_empty());
     }
 
     #[test]
     fn a_candidate_under_which_the_workload_always_changes_leaves_soon() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0), 0.1);
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0));
         let mut under_two = 0;
         while let Some((candidate, arm)) = race.next() {
             let outcome = if arm == Arm::Child && candidate == 2 {
@@ -442,7 +432,7 @@ mod tests {
             } else {
                 rate(0.1)
             };
-            race.record(outcome, Objective::Throughput).unwrap();
+            race.record(outcome, &by_throughput()).unwrap();
         }
         assert_eq!(under_two, CHANGES);
         assert!(!race.nominees().contains(&2));
@@ -451,14 +441,14 @@ mod tests {
 
     #[test]
     fn a_workload_that_changes_by_itself_costs_no_candidate_its_place() {
-        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0), 0.1);
+        let mut race = Race::new(RaceConfig::default(), 4, Coin::new(2, 0));
         let mut slices = 0_u32;
         while let Some((_, arm)) = race.next() {
             slices += 1;
             let lost = slices % 3 == 1;
             let level = if arm == Arm::Child { 0.1 } else { 0.0 };
             let outcome = if lost { Outcome::Void(Void::FingerprintChanged) } else { rate(level) };
-            race.record(outcome, Objective::Throughput).unwrap();
+            race.record(outcome, &by_throughput()).unwrap();
         }
         assert!(race.raced().iter().all(|raced| matches!(raced, Raced::Measured { .. })));
     }

@@ -89,7 +89,7 @@ fn load(workload: &str, device: &Path) -> Result<Load> {
 
 /// A workload at work.
 #[derive(Debug)]
-pub struct Running(Box<fio::Running>);
+pub struct Running(fio::Running);
 
 impl Running {
     /// Starts a workload on a device, whose data it overwrites.
@@ -97,7 +97,7 @@ impl Running {
     /// # Errors
     /// Where there is no such workload, or what runs it cannot be started.
     pub fn start(workload: &str, device: &Path) -> Result<Self> {
-        Ok(Self(Box::new(load(workload, device)?.start()?)))
+        Ok(Self(load(workload, device)?.start()?))
     }
 
     /// Fails where it has ended before its time.

@@ -137,9 +137,11 @@ impl Course {
                         course.incumbent.push((at, *worth));
                     }
                 }
+                // What was gained by another objective is none of this one's.
                 What::Lapse(class) => {
-                    worths.remove(&Some(class));
-                    course.incumbent.push((at, 1.0));
+                    if worths.remove(&Some(class)).is_some() {
+                        course.incumbent.push((at, 1.0));
+                    }
                 }
                 What::Trial(told) => {
                     let control = match told.against {
@@ -370,6 +372,8 @@ mod tests {
         let course = Course::of(&changes, &trials, &checks[..2], &lapsed, Objective::Throughput);
         assert!(course.returns.is_empty());
         assert!(course.incumbent.contains(&(60, 1.0)), "{:?}", course.incumbent);
+        let other = Course::of(&changes, &trials, &checks, &lapsed, Objective::Tail);
+        assert!(other.incumbent.is_empty(), "{:?}", other.incumbent);
     }
 
     #[test]

@@ -109,28 +109,31 @@ impl Around {
         self.bounded(&Genome(genes), rng)
     }
 
+    /// What the surrogate expects of a genome over the incumbent, in logs.
+    pub(super) fn gain(&self, surrogate: &Surrogate, genome: &Genome) -> f64 {
+        surrogate.gain(&self.space.place(genome), &self.space.place(&self.incumbent))
+    }
+
     /// Where the surrogate expects most: the best of settings all over the region and of those that are known, and from
-    /// there on the best of ever smaller steps.
+    /// there on uphill by random steps.
     pub(super) fn best_guess<R: Rng>(
         &self,
         surrogate: &Surrogate,
         known: impl Iterator<Item = Genome>,
         rng: &mut R,
     ) -> Option<Genome> {
-        let home = self.space.place(&self.incumbent);
-        let value = |genome: &Genome| surrogate.gain(&self.space.place(genome), &home);
         let known = known.filter(|genome| self.holds(genome));
         let all = self.spread(GUESSES, rng).into_iter().chain(known);
-        let first = all.map(|genome| (value(&genome), genome)).max_by(|a, b| a.0.total_cmp(&b.0))?;
-        let (mut best, mut genome) = first;
+        let valued = all.map(|genome| (self.gain(surrogate, &genome), genome));
+        let (mut most, mut best) = valued.max_by(|a, b| a.0.total_cmp(&b.0))?;
         for _ in 0..GUESSES {
-            let step = self.mutant(&genome, rng);
-            let worth = value(&step);
-            if worth > best {
-                (best, genome) = (worth, step);
+            let step = self.mutant(&best, rng);
+            let gain = self.gain(surrogate, &step);
+            if gain > most {
+                (most, best) = (gain, step);
             }
         }
-        Some(genome)
+        Some(best)
     }
 
     /// Of `offspring` the `count` from which most is to be expected over the best that is known, each chosen as if those

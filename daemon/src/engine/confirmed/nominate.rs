@@ -5,8 +5,9 @@
 //! is put in force for good where fresh pairs confirm it, as ever.
 
 use super::Chapter;
+use super::around::Around;
 use super::brood::Candidate;
-use genetic::{Genome, Space, Surrogate};
+use genetic::{Genome, Surrogate};
 use trials::{Raced, TrialError};
 
 /// How much more, in logs, a setting that never ran must promise than the best that did.
@@ -32,66 +33,56 @@ impl Chapter {
         let around = self.brood.around(&home, &self.region);
         let mut rng = self.brood.rng(self.campaigns, GUESSING);
         let guess = around.best_guess(&surrogate, lessons.genomes(space), &mut rng);
-        let view = View { space, surrogate: &surrogate, home: &home };
-        let nominees = view.ranked(&mut running.candidates, &raced, guess, most);
+        let nominees = ranked(&around, &surrogate, &mut running.candidates, &raced, guess, most);
         running.campaign.nominate(nominees).map(drop)
     }
 }
 
-/// What is believed about settings beside those in force.
-struct View<'a> {
-    space: &'a Space,
-    surrogate: &'a Surrogate,
-    home: &'a Genome,
-}
-
-impl View<'_> {
-    fn gain(&self, genome: &Genome) -> f64 {
-        self.surrogate.gain(&self.space.place(genome), &self.space.place(self.home))
+/// The numbers of those that promise a gain over the incumbent, the most promising first. A guess that promises clearly more
+/// than all that ran becomes the last of the candidates and the first of the ranked.
+fn ranked(
+    around: &Around,
+    surrogate: &Surrogate,
+    candidates: &mut Vec<Candidate>,
+    raced: &[Raced],
+    guess: Option<Genome>,
+    most: usize,
+) -> Vec<u32> {
+    let mut gains: Vec<(u32, f64)> = (0..)
+        .zip(candidates.iter().zip(raced))
+        .filter(|(_, (_, raced))| matches!(raced, Raced::Measured { .. }))
+        .map(|(number, (candidate, _))| (number, around.gain(surrogate, &candidate.genome)))
+        .filter(|(_, gain)| *gain > 0.0)
+        .collect();
+    gains.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let best = gains.first().map_or(0.0, |(_, gain)| *gain);
+    let mut ranked: Vec<u32> = gains.into_iter().map(|(number, _)| number).collect();
+    if let Some(guess) = guess.filter(|guess| around.gain(surrogate, guess) > best + WORTH_A_GUESS)
+        && candidates.iter().all(|candidate| candidate.genome != guess)
+        && let Ok(number) = u32::try_from(candidates.len())
+    {
+        ranked.insert(0, number);
+        candidates.push(Candidate::guessed(guess));
     }
-
-    /// The numbers of those that promise a gain, the most promising first. A guess that promises clearly more than all that
-    /// ran becomes the last of the candidates and the first of the ranked.
-    fn ranked(
-        &self,
-        candidates: &mut Vec<Candidate>,
-        raced: &[Raced],
-        guess: Option<Genome>,
-        most: usize,
-    ) -> Vec<u32> {
-        let mut ranked: Vec<(u32, f64)> = (0..)
-            .zip(candidates.iter().zip(raced))
-            .filter(|(_, (_, raced))| matches!(raced, Raced::Measured { .. }))
-            .map(|(number, (candidate, _))| (number, self.gain(&candidate.genome)))
-            .filter(|(_, gain)| *gain > 0.0)
-            .collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let best = ranked.first().map_or(0.0, |(_, gain)| *gain);
-        if let Some(guess) = guess.filter(|guess| self.gain(guess) > best + WORTH_A_GUESS)
-            && candidates.iter().all(|candidate| candidate.genome != guess)
-            && let Ok(number) = u32::try_from(candidates.len())
-        {
-            ranked.insert(0, (number, self.gain(&guess)));
-            candidates.push(Candidate::guessed(guess));
-        }
-        ranked.truncate(most);
-        ranked.into_iter().map(|(number, _)| number).collect()
-    }
+    ranked.truncate(most);
+    ranked
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use genetic::{Comparison, GeneSpec, Noise, Scale};
+    use genetic::{Comparison, GeneSpec, Noise, Scale, Space};
+    use trials::TrustRegion;
 
-    fn space() -> Space {
+    fn around() -> Around {
         let spec = GeneSpec::new("fifo_batch", Scale::Log { min: 1, max: 128 }, 16);
-        Space::new(vec![spec], Vec::new()).unwrap()
+        let space = Space::new(vec![spec], Vec::new()).unwrap();
+        Around { incumbent: space.defaults(), space, region: TrustRegion::default() }
     }
 
     /// A surrogate to which each value of the only gene was worth so much over the default.
-    fn taught(space: &Space, lessons: &[(u64, f64)]) -> Surrogate {
-        let place = |value: u64| space.place(&Genome(vec![value]));
+    fn taught(around: &Around, lessons: &[(u64, f64)]) -> Surrogate {
+        let place = |value: u64| around.space.place(&Genome(vec![value]));
         let comparisons = lessons.iter().map(|&(value, log_ratio)| Comparison {
             at: place(value),
             against: place(16),
@@ -107,39 +98,33 @@ mod tests {
 
     #[test]
     fn a_lucky_candidate_stands_behind_one_whose_neighbours_did_well_too() {
-        let space = space();
-        let home = space.defaults();
+        let around = around();
         let lessons =
             [(64, 0.30), (80, 0.27), (96, 0.29), (50, 0.26), (2, -0.3), (3, -0.3), (4, 0.31), (5, -0.3)];
-        let surrogate = taught(&space, &lessons);
-        let view = View { space: &space, surrogate: &surrogate, home: &home };
+        let surrogate = taught(&around, &lessons);
         let raced = [0.31, 0.30].map(|log_ratio| Raced::Measured { log_ratio, slices: 2 });
-        assert_eq!(view.ranked(&mut candidates(&[4, 64]), &raced, None, 3)[0], 1);
+        assert_eq!(ranked(&around, &surrogate, &mut candidates(&[4, 64]), &raced, None, 3)[0], 1);
     }
 
     #[test]
     fn a_guess_that_promises_more_is_tried_first_and_one_that_does_not_is_left() {
-        let space = space();
-        let home = space.defaults();
+        let around = around();
         let surrogate =
-            taught(&space, &[(20, 0.05), (32, 0.15), (64, 0.3), (8, -0.15), (4, -0.3), (90, 0.36)]);
-        let view = View { space: &space, surrogate: &surrogate, home: &home };
+            taught(&around, &[(20, 0.05), (32, 0.15), (64, 0.3), (8, -0.15), (4, -0.3), (90, 0.36)]);
         let raced = [0.05, 0.15].map(|log_ratio| Raced::Measured { log_ratio, slices: 2 });
         let mut running = candidates(&[20, 32]);
-        assert_eq!(view.ranked(&mut running, &raced, Some(Genome(vec![90])), 3), [2, 1, 0]);
+        assert_eq!(ranked(&around, &surrogate, &mut running, &raced, Some(Genome(vec![90])), 3), [2, 1, 0]);
         assert_eq!(running.len(), 3);
         let mut running = candidates(&[20, 32]);
-        assert_eq!(view.ranked(&mut running, &raced, Some(Genome(vec![24])), 1), [1]);
+        assert_eq!(ranked(&around, &surrogate, &mut running, &raced, Some(Genome(vec![24])), 1), [1]);
         assert_eq!(running.len(), 2, "a guess that is not nominated is no candidate");
     }
 
     #[test]
     fn what_the_guard_took_back_is_never_nominated() {
-        let space = space();
-        let home = space.defaults();
-        let surrogate = taught(&space, &[(20, 0.05), (32, 0.15), (64, 0.3), (8, -0.15)]);
-        let view = View { space: &space, surrogate: &surrogate, home: &home };
+        let around = around();
+        let surrogate = taught(&around, &[(20, 0.05), (32, 0.15), (64, 0.3), (8, -0.15)]);
         let raced = [Raced::Struck, Raced::Measured { log_ratio: 0.1, slices: 2 }];
-        assert_eq!(view.ranked(&mut candidates(&[64, 32]), &raced, None, 3), [1]);
+        assert_eq!(ranked(&around, &surrogate, &mut candidates(&[64, 32]), &raced, None, 3), [1]);
     }
 }
